@@ -21,6 +21,12 @@ import fastcore.xtras # adds `Path.ls`
 # %% ../nbs/lib/00_core.ipynb #9c0704f1
 _all_ = ['L', 'first', 'store_attr', 'patch', 'Path', 'partial', 'math', 'np', 'torch', 'Tensor', 'nn', 'tensor']
 
+# %% ../nbs/lib/00_core.ipynb #a34c4cec
+@patch
+def _repr_pretty_(self:L, p, cycle):
+    few = ','.join(repr(o) for o,_ in zip(self, range(10)))
+    p.text(f"(#{len(self)}) [{few}{'...' if len(self) > 10 else ''}]")
+
 # %% ../nbs/lib/00_core.ipynb #0f77cba1
 @contextmanager
 def expect_fail(exc:type=Exception,  # The exception that must be raised
@@ -75,7 +81,7 @@ def to_cpu(b): # A tensor, or a tuple, list or dict of such, nested as you like
         return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
     return _map_tensors(_cpu, b)
 
-# %% ../nbs/lib/00_core.ipynb #1f78c17c
+# %% ../nbs/lib/00_core.ipynb #4794c86c
 class TensorBase(Tensor):
     "A tensor whose class says what it holds. No metadata; `.plain()` gives the `torch.Tensor` back."
     @staticmethod
@@ -85,6 +91,9 @@ class TensorBase(Tensor):
     def plain(self) -> Tensor:
         "The same memory as an ordinary `torch.Tensor`."
         return self.as_subclass(Tensor)
+
+    def __format__(self, spec): # torch formats numbers of its own class only
+        return format(self.plain(), spec)
 
 # %% ../nbs/lib/00_core.ipynb #a4f5c127
 @contextmanager
