@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/index.ipynb #8269c18d
+# %% ../nbs/index.ipynb #e0acd4bf
 import math
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from .datablock import *
 from .vision import *
 from .losses import *
 from .metrics import *
+from .learner import *
+from .transfer import *
 
 # %% ../nbs/index.ipynb #1fef58bb
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -15,11 +15,13 @@ from .core import *
 from .dataloaders import *
 from .dataloaders import _at, _brief, _name, _noting
 
-# %% ../nbs/03_datablock.ipynb #c778a1e7
+# %% ../nbs/03_datablock.ipynb #d3a3f492
 def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
                    seed:int=None        # Same seed, same split
                   ):
     "A splitter that draws the validation items at random. The positions are those that fastai draws from the same seed."
+    if not isinstance(valid_pct, (int, float)): raise TypeError(f"valid_pct is a number, not a {type(valid_pct).__name__}. Were the parentheses forgotten? `splitter=RandomSplitter()`")
+    if not 0 < valid_pct < 1: raise ValueError(f"valid_pct={valid_pct}: it is the part for validation, between 0 and 1, such as 0.2.")
     def _random(items):
         g = None if seed is None else torch.Generator().manual_seed(seed)
         order = torch.randperm(len(items), generator=g).tolist()
@@ -27,7 +29,9 @@ def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
         return L(order[cut:]), L(order[:cut])
     return _random
 
-# %% ../nbs/03_datablock.ipynb #f2120f9a
+# %% ../nbs/03_datablock.ipynb #eec6e09b
+def _is_missing(v): return v is None or (isinstance(v, str) and v == '') or (isinstance(v, float) and math.isnan(v)) or type(v).__name__ == 'NAType'
+
 def _column(df, col):
     if not hasattr(df, 'columns'): raise TypeError(f"ColSplitter needs a DataFrame, not a {type(df).__name__}.")
     if isinstance(col, int): return df.iloc[:, col]
@@ -41,8 +45,8 @@ def ColSplitter(col='is_valid', # Name or number of the column
     def _by_column(df):
         values = _column(df, col)
         if on is not None: mask = values.isin(on if isinstance(on, (list, tuple, set, L)) else [on])
-        elif not set(values.unique()) <= {True, False}:
-            odd = next(v for v in values.unique() if v not in (True, False))
+        elif odd := [v for v in values.unique() if _is_missing(v) or v not in (True, False)]:
+            odd = odd[0]
             raise ValueError(f"Column {col!r} should be true or false, but holds {odd!r}. Say which value means validation: `ColSplitter({col!r}, on=...)`.")
         else: mask = values.astype(bool)
         mask = mask.to_numpy()
@@ -93,31 +97,35 @@ def _show_title(text, ctx, color='black', **kw):
     else: ctx.set_title(text, color=color, fontsize=10, **kw)
     return ctx
 
-# %% ../nbs/03_datablock.ipynb #2dff1841
+# %% ../nbs/03_datablock.ipynb #172844e9
 class Categorize:
     "One label to its number in the vocab, and back. The vocab comes from the training labels unless it is given."
     def __init__(self, vocab=None, sort=True, add_na=False):
-        self.sort, self.add_na = sort, add_na
-        self.vocab = None if vocab is None else CategoryMap(vocab, add_na=add_na)
+        self.sort, self.add_na, self.given = sort, add_na, vocab is not None
+        self.vocab = CategoryMap(_check_vocab(vocab), add_na=add_na) if self.given else None # a given one keeps its order
 
     def names(self, value):
         "The labels in `value`: here it is one label itself."
         if _is_missing(value): raise ValueError(f"The label is missing ({value!r}). Every item needs exactly one; drop the row or label it.")
+        if isinstance(value, (list, tuple, set, dict, L)): raise TypeError(f"One label is expected, but there is a {type(value).__name__}: {value!r}. For several labels use `MultiCategoryBlock`.")
         return [value]
 
+    def check_value(self, value): self.names(value)
+
     def setup(self, values):
-        if self.vocab is not None: return
+        if self.given: return
         found = list(dict.fromkeys(n for v in values for n in self.names(v)))
         if not found: raise ValueError("There is no label at all in the training split, so there is no vocabulary.")
+        if len({isinstance(n, str) for n in found}) > 1: raise TypeError(f"Labels must all be of one type, but there are {found[0]!r} and {next(n for n in found if isinstance(n, str) != isinstance(found[0], str))!r}.")
         self.vocab = CategoryMap(sorted(found) if self.sort else found, add_na=self.add_na)
 
     def check(self, values):
         "Every label of every item must be in the vocab: a clear error now, rather than one in the middle of training."
         unknown = {}
         for i,v in enumerate(values):
-            for n in _noting(i, self.names, v):
+            for n in self.names(v):
                 if n not in self.vocab.o2i and not self.add_na: unknown.setdefault(n, []).append(i)
-        if unknown: raise ValueError(_unknown_labels(unknown))
+        if unknown: raise ValueError(_unknown_labels(unknown, self.given))
 
     @property
     def c(self): return len(self.vocab)
@@ -130,15 +138,20 @@ class Categorize:
     def __call__(self, label): return TensorCategory(self.number(self.names(label)[0]))
     def decode(self, t): return Category(self.vocab[int(t)])
 
-# %% ../nbs/03_datablock.ipynb #fab91f6a
-def _is_missing(v): return v is None or (isinstance(v, str) and v == '') or (isinstance(v, float) and math.isnan(v)) or type(v).__name__ == 'NAType'
-
-def _unknown_labels(unknown):
+# %% ../nbs/03_datablock.ipynb #7c427281
+def _unknown_labels(unknown, given):
     few = '; '.join(f"{n!r} at item{'s' if len(i) > 1 else ''} {', '.join(map(str, i[:5]))}{' ...' if len(i) > 5 else ''}" for n,i in list(unknown.items())[:5])
-    return (f"{len(unknown)} label{'s' if len(unknown) > 1 else ''} not in the vocab, which is made from the training split: {few}. "
-            "Move such an item to training, correct its label, or give the whole list: `vocab=[...]`.")
+    return (f"{len(unknown)} label{'s' if len(unknown) > 1 else ''} not in the vocab, which {'was given' if given else 'is made from the training split'}: {few}. "
+            + ("Correct these labels, or the vocab." if given else "Move such an item to training, correct its label, or give the whole list: `vocab=[...]`."))
 
-# %% ../nbs/03_datablock.ipynb #3fde7427
+def _check_vocab(vocab):
+    if isinstance(vocab, str): raise TypeError(f"vocab is a list of names, not the string {vocab!r}.")
+    names = list(vocab)
+    twice = next((n for i,n in enumerate(names) if n in names[:i]), None)
+    if twice is not None: raise ValueError(f"The vocab has {twice!r} twice.")
+    return names
+
+# %% ../nbs/03_datablock.ipynb #edafb7b4
 class MultiCategorize(Categorize):
     "A list of labels to their numbers, and back. A missing list, or an empty one, means none of the classes."
     def __init__(self, vocab=None, add_na=False): super().__init__(vocab, add_na=add_na)
@@ -147,6 +160,9 @@ class MultiCategorize(Categorize):
         if _is_missing(value): return []
         if isinstance(value, str):
             raise TypeError(f"The labels of an item must be a list, but are the string {value!r}, which would count as a list of letters. Split it: `.split(' ')`.")
+        if not isinstance(value, (list, tuple, set, np.ndarray, L)): raise TypeError(f"The labels of an item must be a list, but are {value!r}. One label? `[{value!r}]`.")
+        for n in value:
+            if isinstance(n, (list, tuple, set, dict, L)): raise TypeError(f"Each label must be a name, but there is a {type(n).__name__}: {n!r}.")
         return [n for n in value if not _is_missing(n)]
 
     def __call__(self, labels): return TensorMultiCategory([self.number(n) for n in self.names(labels)], dtype=torch.int64)
@@ -192,22 +208,29 @@ def RegressionBlock(n_out=None):
     "One or more numbers. The value is a float32 tensor; `n_out` is found from the data unless given."
     return TransformBlock(type_tfms=RegressionSetup(n_out))
 
-# %% ../nbs/03_datablock.ipynb #1cc0caa0
+# %% ../nbs/03_datablock.ipynb #31091314
 class EncodedMultiCategorize:
     "Labels that are 0 and 1 already, one for each name in `vocab`."
     def __init__(self, vocab):
         if vocab is None: raise ValueError("Encoded labels carry no names: give the list, `MultiCategoryBlock(encoded=True, vocab=[...])`.")
-        self.vocab, self.c = CategoryMap(vocab), len(vocab)
-    def __call__(self, v):
-        v = torch.as_tensor(np.asarray(v, dtype='float32'))
-        if v.shape != (self.c,): raise ValueError(f"An encoded label needs {self.c} entries, one for each name in the vocab, but has shape {list(v.shape)}.")
-        return TensorMultiCategory(v)
+        self.vocab, self.c = CategoryMap(_check_vocab(vocab)), len(vocab)
+    def check_value(self, v):
+        v = np.asarray(v)
+        if v.shape != (self.c,) or not np.isin(v, (0, 1)).all(): raise ValueError(f"An encoded label has {self.c} entries, 0 or 1 for each name in the vocab, but this is {v.tolist()}.")
+    def __call__(self, v): return TensorMultiCategory(torch.as_tensor(np.asarray(v, dtype='float32')))
     def decode(self, v): return MultiCategory(self.vocab[int(i)] for i in OneHotEncode().decode(v))
 
 class RegressionSetup:
     "Numbers as a float32 tensor."
     def __init__(self, c=None): self.c = c
-    def setup(self, values): self.c = self.c or int(np.size(np.asarray(values[0])))
+    def check_value(self, v):
+        try: finite = np.isfinite(np.asarray(v, dtype='float32')).all()
+        except (TypeError, ValueError): finite = False
+        if not finite: raise ValueError(f"A number or a list of numbers is expected, none missing, but there is {v!r}.")
+    def setup(self, values): self.c = self.c or np.size(values[0])
+    def check(self, values):
+        odd = next((i for i,v in enumerate(values) if np.size(v) != self.c), None)
+        if odd is not None: raise ValueError(f"Item {odd} has {np.size(values[odd])} numbers, but {self.c} are expected: {values[odd]!r}.")
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
@@ -277,7 +300,7 @@ def _wanted_type(f):
     except (StopIteration, TypeError, ValueError): return object
     return one.annotation if isinstance(one.annotation, type) and one.annotation is not inspect.Parameter.empty else object
 
-# %% ../nbs/03_datablock.ipynb #8662be71
+# %% ../nbs/03_datablock.ipynb #268ecc3a
 class DataBlock:
     "A recipe for data: kinds of variables, where the items come from, how they give `x` and `y`, and who is for validation."
     def __init__(self,
@@ -291,7 +314,7 @@ class DataBlock:
         *, getters=None, # A function for each block, in place of `get_x` and `get_y`
         n_inp=None,      # How many blocks are inputs; all but the last if `None`
     ):
-        self.blocks = [b if isinstance(b, TransformBlock) else b() for b in (blocks or (TransformBlock, TransformBlock))]
+        self.blocks = [b if isinstance(b, TransformBlock) else b() for b in L(blocks or (TransformBlock, TransformBlock))]
         self.n_inp = max(1, len(self.blocks)-1) if n_inp is None else n_inp
         self.get_items, self.splitter = get_items, splitter or RandomSplitter()
         self.getters = _getters(getters, get_x, get_y, len(self.blocks), self.n_inp)
@@ -303,10 +326,9 @@ class DataBlock:
 
     def datasets(self, source, verbose=False): # A DataFrame, a folder, or what `get_items` takes -> Datasets
         "The `Datasets` that this recipe makes of `source`."
-        items = source if self.get_items is None else self.get_items(source)
-        items = items if hasattr(items, '__len__') and hasattr(items, '__getitem__') else list(items)
+        items = _listed(source if self.get_items is None else self.get_items(source))
         if verbose: print(f'Found {len(items)} items')
-        splits = self.splitter(items)
+        splits = _checked_splits(self.splitter, items)
         if verbose: print(f'{len(splits)} datasets of sizes {", ".join(str(len(s)) for s in splits)}')
         return Datasets(items, self.columns(), splits=splits, n_inp=self.n_inp)
 
@@ -315,12 +337,25 @@ class DataBlock:
         blocks = L(self.blocks)
         return tuple(Pipeline(blocks.attrgot(kind).concat() + getattr(self, kind), split_idx) for kind in ('item_tfms', 'batch_tfms'))
 
-# %% ../nbs/03_datablock.ipynb #75630a1a
+# %% ../nbs/03_datablock.ipynb #b5f71264
+def _listed(items):
+    if isinstance(items, (str, Path)): raise TypeError(f"The source is the path {str(items)!r}. Say how its items are found, e.g. `get_items=get_image_files`, or read the table with `pd.read_csv`.")
+    if hasattr(items, '__len__') and hasattr(items, '__getitem__'): return items
+    try: return list(items)
+    except TypeError: raise TypeError(f"The source must be a list or a DataFrame of items, but is {items!r}.") from None
+
+def _checked_splits(splitter, items):
+    splits = splitter(items)
+    if callable(splits): raise TypeError(f"The splitter returned a function: were the parentheses forgotten? `splitter={_name(splitter)}()`")
+    if not (isinstance(splits, (list, tuple, L)) and len(splits) >= 2 and all(hasattr(s, '__len__') for s in splits)):
+        raise TypeError(f"A splitter returns two lists of positions, for training and for validation, but `{_name(splitter)}` returned {_brief(splits, 60)}.")
+    return splits
+
 def _getters(getters, get_x, get_y, n, n_inp):
     if getters is not None: out = list(getters)
     else:
         xs, ys = [list(g) if isinstance(g, (list, tuple, L)) else [g] for g in (get_x, get_y)]
-        out = xs + [None]*(n_inp - len(xs)) + ys
+        out = (xs + [None]*(n_inp - len(xs)) + ys)[:max(n, len(xs), n_inp + (get_y is not None))]
         out += [None]*(n - len(out))
     if len(out) != n: raise ValueError(f"{len(out)} getters for {n} blocks: give each block one function (or None).")
     return out
@@ -428,7 +463,7 @@ def summary(self:DataBlock, source, bs:int=4, show_batch:bool=False):
         for t in pipe.tfms: sample = _walk(getattr(t, '__name__', None) or repr(t), partial(pipe.step, t), sample, tell_all)
     if show_batch: self.dataloaders(source, bs=bs).show_batch()
 
-# %% ../nbs/03_datablock.ipynb #3050c515
+# %% ../nbs/03_datablock.ipynb #1de6d254
 def _start(column, item):
     "The first function of `column` that accepts `item` as it is; the getter if none says so."
     return next((k for k,f in enumerate(column.fns) if hasattr(f, 'accepts') and f.accepts(item)), 0)
@@ -436,14 +471,13 @@ def _start(column, item):
 @patch
 def test_set(self:Datasets, items, with_labels=False): # -> Datasets
     "Datasets of new `items`, set up as this one: inputs only, unless `with_labels`."
+    if isinstance(items, (str, Path)): raise TypeError(f"A list of items is expected; for one: `[{str(items)!r}]`.")
     if not len(items): raise ValueError("There are no items to predict.")
     new = copy.copy(self)
     new.all_items, new.idxs, new.split_idx = items, list(range(len(items))), 1
     columns = self.columns if with_labels else self.columns[:self.n_inp]
     new.columns = [Column(c.fns[_start(c, _at(items, 0)):]) for c in columns]
-    for c in new.columns:
-        for k,f in enumerate(c.fns):
-            if hasattr(f, 'check'): f.check([Column(c.fns[:k])(_at(items, i)) for i in range(len(items))])
+    for c in new.columns: c.setup(items, None)
     return new
 
 @patch
@@ -459,7 +493,7 @@ def add_tfms(self:DataLoaders, tfms, event='after_batch'): # 'after_item' or 'af
         pipe = getattr(dl, event) or Pipeline(split_idx=min(k, 1))
         setattr(dl, event, pipe.add(tfms))
 
-# %% ../nbs/03_datablock.ipynb #156b0e23
+# %% ../nbs/03_datablock.ipynb #1d43168d
 class ColReader:
     "A getter that reads one column of a row, or several: with `pref` and `suff` around it, or split at `label_delim`."
     def __init__(self, cols, pref='', suff='', label_delim=None):
@@ -468,8 +502,8 @@ class ColReader:
     def _one(self, row, col):
         try: v = row.iloc[col] if isinstance(col, int) else row[col]
         except (KeyError, IndexError):
-            raise KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, row.index))}.") from None
-        if self.label_delim is not None: return [] if _is_missing(v) else v.split(self.label_delim)
+            raise KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, getattr(row, 'index', row)))}.") from None
+        if self.label_delim is not None: return [] if _is_missing(v) else str(v).split(self.label_delim)
         if isinstance(self.pref, Path): return self.pref/f'{v}{self.suff}'
         return f'{self.pref}{v}{self.suff}' if self.pref or self.suff else v
 

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['collate', 'item_rng', 'DataLoader', 'Column', 'Datasets', 'DataLoaders']
 
-# %% ../nbs/02_dataloaders.ipynb #13012ad5
-import copy, random, threading
-from collections import deque
+# %% ../nbs/02_dataloaders.ipynb #a866b127
+import copy, operator, random, threading
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from .core import *
@@ -58,7 +58,7 @@ def item_rng(): # -> an object with the functions of Python's `random`
     "The random generator of the item being loaded in this thread; outside a loader, Python's own `random`."
     return getattr(_item, 'rng', None) or random
 
-# %% ../nbs/02_dataloaders.ipynb #26e588f2
+# %% ../nbs/02_dataloaders.ipynb #6bf60e8a
 class DataLoader:
     "Batches of a dataset, as in PyTorch and fastai: shuffled if you like, loaded ahead by `num_workers` threads."
     def __init__(self,
@@ -76,7 +76,8 @@ class DataLoader:
         if not (hasattr(dataset, '__getitem__') and hasattr(dataset, '__len__')):
             raise TypeError(f"A dataset needs `[i]` and `len`, and {type(dataset).__name__} lacks one. A generator? Use `list(...)` of it.")
         if batch_size is not None: bs = batch_size
-        if bs < 1: raise ValueError(f"bs={bs}: a batch needs at least one sample.")
+        if not isinstance(bs, (int, np.integer)) or bs < 1: raise ValueError(f"bs={bs!r}: a batch has a whole number of samples, at least one.")
+        if not isinstance(num_workers, int) or num_workers < 0: raise ValueError(f"num_workers={num_workers!r}: give a number of threads, or 0 for none.")
         store_attr('dataset,bs,shuffle,drop_last,num_workers,after_item,after_batch,collate_fn,device')
 
     @property
@@ -102,22 +103,27 @@ class DataLoader:
         finally: pool.shutdown(cancel_futures=True)
 
     def _load(self, seed, i):
-        _item.rng = random.Random(seed + i)
+        outer, _item.rng = getattr(_item, 'rng', None), random.Random(seed + i)
         try:
             sample = self.dataset[i]
-            return sample if self.after_item is None else self.after_item(sample)
+            return i, sample if self.after_item is None else self.after_item(sample)
         except Exception as e:
             e.add_note(f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.')
             raise
-        finally: _item.rng = None
+        finally: _item.rng = outer
 
-    def _batch(self, samples):
-        b = self.collate_fn(samples)
+    def _batch(self, loaded):
+        idxs, samples = zip(*loaded)
+        try: b = self.collate_fn(list(samples))
+        except Exception as e:
+            e.add_note(f"This batch is of the items {', '.join(map(str, idxs[:10]))}{' ...' if len(idxs) > 10 else ''}")
+            raise
         if self.device is not None: b = to_device(b, self.device, non_blocking=True)
         return b if self.after_batch is None else self.after_batch(b)
 
     def one_batch(self):
         "The first batch of a new epoch."
+        if not self.n: raise ValueError("No batch: the dataset is empty.")
         if not len(self): raise ValueError(f"No batch: {self.n} samples, bs={self.bs}, drop_last={self.drop_last}. Take a smaller `bs`.")
         batches = iter(self)
         try: return next(batches)
@@ -128,7 +134,7 @@ class DataLoader:
         keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device'.split()}
         return type(self)(self.dataset if dataset is None else dataset, **{**keep, **kwargs})
 
-# %% ../nbs/02_dataloaders.ipynb #606b49df
+# %% ../nbs/02_dataloaders.ipynb #df1e45a4
 def _at(items, i):
     "Item `i` by position: also for a DataFrame, whatever its index is."
     return items.iloc[i] if hasattr(items, 'iloc') else items[i]
@@ -149,13 +155,15 @@ class Column:
                 raise
         return item
 
-    def setup(self, items, train): # All the items, and the positions of those for training
-        "Show each function that has a `setup` the training values, and each that has a `check` all of them."
+    def setup(self, items, train): # All the items, and the positions of those for training; `None`: it is set up, only check
+        "Show functions the values that they want to see: `check_value` each one, `setup` those for training, `check` all."
         for k,f in enumerate(self.fns):
-            if not (hasattr(f, 'setup') or hasattr(f, 'check')): continue
+            if not any(hasattr(f, o) for o in ('check_value', 'setup', 'check')): continue
             before = Column(self.fns[:k])
             values = [_noting(i, before, _at(items, i)) for i in range(len(items))]
-            if hasattr(f, 'setup'): f.setup([values[i] for i in train])
+            if hasattr(f, 'check_value'):
+                for i,v in enumerate(values): _noting(i, f.check_value, v)
+            if hasattr(f, 'setup') and train is not None: f.setup([values[i] for i in train])
             if hasattr(f, 'check'): f.check(values)
 
     def decode(self, value):
@@ -180,7 +188,7 @@ def _brief(o, n=200):
     s = str(o.to_dict()) if hasattr(o, 'to_dict') else repr(o)
     return s if len(s) <= n else s[:n] + ' ...'
 
-# %% ../nbs/02_dataloaders.ipynb #f9c98926
+# %% ../nbs/02_dataloaders.ipynb #6844e8f7
 class Datasets:
     "Items, and a column of functions for each variable; `[i]` is the tuple of the columns' values for item `i`."
     def __init__(self,
@@ -192,8 +200,9 @@ class Datasets:
         self.all_items = items if hasattr(items, '__getitem__') and hasattr(items, '__len__') else list(items)
         self.columns = [t if isinstance(t, Column) else Column(t) for t in ([None] if tfms is None else tfms)]
         n = len(self.all_items)
+        if not n: raise ValueError("There are no items at all. Check the table or folder that they come from.")
         self.splits = [list(range(n))] if splits is None else [_positions(s, n, k) for k,s in enumerate(splits)]
-        _check_splits(self.splits, n)
+        _check_overlap(self.splits)
         self.idxs, self.split_idx = list(range(n)), None
         self.n_inp = max(1, len(self.columns) - 1) if n_inp is None else n_inp
         for c in self.columns: c.setup(self.all_items, self.splits[0])
@@ -202,7 +211,7 @@ class Datasets:
     def __iter__(self): return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i):
-        if not isinstance(i, (int, np.integer)): return L(self)[i]
+        if not isinstance(i, (int, np.integer)): return L(self[j] for j in L(range(len(self)))[i])
         item = _at(self.all_items, self.idxs[i])
         return tuple(c(item) for c in self.columns)
 
@@ -246,21 +255,25 @@ class Datasets:
 
     def __repr__(self): return f'Datasets: {len(self)} samples of ' + ' | '.join(map(str, self.columns))
 
-# %% ../nbs/02_dataloaders.ipynb #1ee3bfab
+# %% ../nbs/02_dataloaders.ipynb #734479ed
+_index_labels = "Were these index labels of a frame, or a mask? Positions are needed: use `ColSplitter`."
+
 def _positions(split, n, k):
-    split = [int(i) for i in split]
-    if not split: raise ValueError(f"The {('training', 'validation')[k] if k < 2 else k} split is empty: of {n} items none was put there. "
-                                   "Check the splitter, and the column or function that it looks at.")
-    bad = [i for i in split if not 0 <= i < n]
-    if bad: raise IndexError(f"Split {k} has position {bad[0]}, but the {n} items have positions 0 to {n-1}. Positions are needed, not index labels.")
+    what = ('training', 'validation')[k] if k < 2 else f'{k}.'
+    try: split = [operator.index(i) for i in split]
+    except TypeError: raise TypeError(f"The {what} split must be a list of positions, whole numbers from 0 to {n-1}, but is {_brief(split, 60)}. {_index_labels}") from None
+    if not split: raise ValueError(f"The {what} split is empty: of {n} items none was put there. Check the splitter, and the column or function that it looks at.")
+    bad = next((i for i in split if not 0 <= i < n), None)
+    if bad is not None: raise IndexError(f"The {what} split has position {bad}, but the {n} items have positions 0 to {n-1}. {_index_labels}")
+    twice = next((i for i,times in Counter(split).items() if times > 1), None)
+    if twice is not None: raise ValueError(f"The {what} split has item {twice} more than once. {_index_labels}")
     return split
 
-def _check_splits(splits, n):
-    if not n: raise ValueError("There are no items at all. Check the table or folder that they come from.")
+def _check_overlap(splits):
     seen = set()
     for k,s in enumerate(splits):
         both = seen.intersection(s)
-        if both: raise ValueError(f"Item {min(both)} is in split {k} and in an earlier one: the validation score would be of items seen in training.")
+        if both: raise ValueError(f"Item {min(both)} is in split {k} and in an earlier one: the validation score would be of items seen in training. {_index_labels}")
         seen.update(s)
 
 # %% ../nbs/02_dataloaders.ipynb #428cad76

@@ -53,7 +53,7 @@ def _fault(file, url):
     got = pooch.file_hash(str(file), alg='md5')
     return '' if got == md5 else f'its md5 sum is {got} instead of {md5}'
 
-# %% ../nbs/lib/01_datasets.ipynb #8890f6fb
+# %% ../nbs/lib/01_datasets.ipynb #0a2d0e52
 def _check_space(url, folder):
     "Raise before a long download when the archive and its unpacked files cannot fit."
     need, free = 2*_known.get(url, (0, ''))[0], shutil.disk_usage(folder).free
@@ -68,7 +68,7 @@ def _download(url, archive):
     advice = f'Try again; or fetch the address with a browser, save it as {archive}, and call untar_data again'
     total = _known.get(url, [1])[0] # pooch puts in the size that the host tells; None would not do
     with atomic_write(archive) as tmp, tqdm(total=total, desc=archive.name, unit='B', unit_scale=True) as bar:
-        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**20, headers={'Accept-Encoding': 'identity'})
+        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, headers={'Accept-Encoding': 'identity'})
         try: fetch(url, str(tmp), None)
         except requests.HTTPError as e:
             answer = f'{e.response.status_code} {e.response.reason}'

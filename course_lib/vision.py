@@ -6,24 +6,38 @@
 __all__ = ['imagenet_stats', 'PILImage', 'show_image', 'TensorImage', 'ToTensor', 'IntToFloatTensor', 'Normalize', 'ResizeMethod',
            'PadMode', 'Resize', 'RandomResizedCrop', 'OpenImage', 'ImageBlock']
 
-# %% ../nbs/04_vision.ipynb #6f4244ec
-import io, os
+# %% ../nbs/04_vision.ipynb #f3019bf2
+import io, os, struct
+from contextlib import contextmanager
 from PIL import Image, ImageOps, UnidentifiedImageError
 from .core import *
 from .dataloaders import *
 from .datablock import *
 
-# %% ../nbs/04_vision.ipynb #81341dbd
+# %% ../nbs/04_vision.ipynb #085b42c0
 def _source(fn):
     "Open `fn` with Pillow: (image, bytes to open it again, name)."
     if isinstance(fn, Image.Image): return fn, None, 'this image'
     if isinstance(fn, Tensor): fn = to_cpu(fn).numpy()
-    if isinstance(fn, np.ndarray): return Image.fromarray(fn), None, 'this array'
+    if isinstance(fn, np.ndarray):
+        if fn.dtype != np.uint8 or fn.shape[2:] not in ((), (3,), (4,)): raise TypeError(f"An array of uint8, [H,W] or [H,W,3], makes a picture, but this is {fn.dtype} {list(fn.shape)}.")
+        return Image.fromarray(fn), None, 'this array'
+    if hasattr(fn, 'read'): fn = fn.read()
     if not isinstance(fn, (str, os.PathLike, bytes, bytearray)):
         raise TypeError(f"A picture is made of a file name, bytes, an array, a tensor or a Pillow image, not of a {type(fn).__name__}: {fn!r}")
     data, name = (bytes(fn), 'these bytes') if isinstance(fn, (bytes, bytearray)) else (Path(fn).read_bytes(), str(fn))
-    try: return Image.open(io.BytesIO(data)), data, name
-    except UnidentifiedImageError: raise UnidentifiedImageError(f"{name}: no picture in any format that Pillow knows ({len(data)} bytes). Remove it, or get it again.") from None
+    with _naming(name): return Image.open(io.BytesIO(data)), data, name
+
+@contextmanager
+def _naming(name):
+    "Errors of Pillow do not name the file; these do."
+    try: yield
+    except UnidentifiedImageError: raise UnidentifiedImageError(f"{name}: no picture in any format that Pillow knows. Remove it, or get it again.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as e: raise OSError(f"{name}: {e}. The file is damaged: get it again, or remove its row.") from None
+
+def _orientation(im):
+    "The EXIF note, 1 to 8. A PNG without one is not asked: Pillow would decode it all to look. TIFF is turned by Pillow itself."
+    return 1 if im.format == 'TIFF' or (im.format == 'PNG' and 'exif' not in im.info) else im.getexif().get(0x0112, 1)
 
 def _upright_rgb(im):
     "`im` turned as its EXIF note says, with three colours; what is transparent becomes white."
@@ -35,7 +49,7 @@ def _upright_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/04_vision.ipynb #91d75d75
+# %% ../nbs/04_vision.ipynb #3a0ea45c
 class PILImage(Image.Image):
     "An RGB picture, upright, decoded when its pixels are needed. A Pillow image with fastai's `create`, `shape`, `to_thumb`."
     _file = _data = None # not decoded yet: the opened file, and its bytes
@@ -49,8 +63,8 @@ class PILImage(Image.Image):
         self._mode = 'RGB'
         if self._data is None: self._take(_upright_rgb(im))
         else:
-            self._file, self._turned = im, im.getexif().get(0x0112, 1) >= 5 # 5 to 8 swap width and height
-            self._size = im.size[::-1] if self._turned else im.size
+            with _naming(self.name): turned = _orientation(im) in (5, 6, 7, 8) # these swap width and height
+            self._file, self._size = im, im.size[::-1] if turned else im.size
         return self
 
     def _take(self, im):
@@ -58,8 +72,7 @@ class PILImage(Image.Image):
         self.im, self._size, self._file, self._data = im.im, im.size, None, None
 
     def _decode(self, im):
-        try: return _upright_rgb(im)
-        except OSError as e: raise OSError(f"{self.name}: {e}. The file is damaged: get it again, or remove its row.") from None
+        with _naming(self.name): return _upright_rgb(im)
 
     def load(self):
         if self._data is not None: self._take(self._decode(self._fresh()))
@@ -174,7 +187,7 @@ class _ToNormalised(SampleTransform):
     def decode_one(self, x): return self.norm.decode_one(x)
     def __repr__(self): return 'IntToFloatTensor+Normalize'
 
-# %% ../nbs/04_vision.ipynb #9a718d5c
+# %% ../nbs/04_vision.ipynb #f868c227
 class ResizeMethod:
     "The ways of `Resize`, with fastai's names."
     Squish, Crop, Pad = 'squish', 'crop', 'pad'
@@ -185,7 +198,11 @@ class PadMode:
 
 _np_pad = {'zeros': 'constant', 'border': 'edge', 'reflection': 'reflect'}
 
-def _wh(size): return (size, size) if isinstance(size, int) else tuple(size)[::-1] # sizes are given as fastai does, (height, width)
+def _wh(size): # sizes are given as fastai does, (height, width)
+    both = (size, size) if isinstance(size, (int, np.integer)) else size
+    if not (isinstance(both, (tuple, list)) and len(both) == 2 and all(isinstance(o, (int, np.integer)) and o > 0 for o in both)):
+        raise ValueError(f"size={size!r}: give the side of a square in pixels, or (height, width).")
+    return tuple(both)[::-1]
 
 class Resize(SampleTransform):
     "Every picture to `size`: an int, or (height, width). Crop: at a random place in training, at the centre in validation."
@@ -216,13 +233,14 @@ class Resize(SampleTransform):
 
     def __repr__(self): return f'Resize({self.size[1]}x{self.size[0]}, {self.method})'
 
-# %% ../nbs/04_vision.ipynb #9e8abd72
+# %% ../nbs/04_vision.ipynb #35e719ce
 class RandomResizedCrop(SampleTransform):
     "Training: a random part of each picture, scaled to `size`. Validation: the whole picture squished a little larger, then its centre."
     order = 1
     def __init__(self, size, min_scale=0.08, ratio=(3/4, 4/3), val_xtra=0.14, max_scale=1.):
         self.size = _wh(size)
         if not 0 < min_scale <= max_scale <= 1: raise ValueError(f"Scales are parts of the area: 0 < min_scale <= max_scale <= 1, not {min_scale} and {max_scale}.")
+        if not 0 < ratio[0] <= ratio[1]: raise ValueError(f"ratio={ratio}: give the smallest and the largest width / height.")
         self.min_scale, self.max_scale, self.ratio, self.val_xtra = min_scale, max_scale, ratio, val_xtra
 
     def draw(self, sample, train):
@@ -254,19 +272,18 @@ class RandomResizedCrop(SampleTransform):
 
     def __repr__(self): return f'RandomResizedCrop({self.size[1]}x{self.size[0]}, min_scale={self.min_scale})'
 
-# %% ../nbs/04_vision.ipynb #887b5dbc
+# %% ../nbs/04_vision.ipynb #a2aedd37
 class OpenImage:
-    "Open a picture as `cls`; `check` finds missing and empty files when the datasets are built."
+    "Open a picture as `cls`; `check_value` finds missing and empty files when the datasets are built."
     def __init__(self, cls=PILImage): self.cls, self.__name__ = cls, f'{cls.__name__}.create'
     def __call__(self, fn): return self.cls.create(fn)
     def accepts(self, item): return isinstance(item, (str, os.PathLike, bytes, np.ndarray, Tensor, Image.Image))
 
-    def check(self, values):
-        for i,v in enumerate(values):
-            if not isinstance(v, (str, os.PathLike)): continue
-            try: size = os.stat(v).st_size
-            except FileNotFoundError: raise FileNotFoundError(f"Item {i}: there is no file {str(v)!r}. Does `get_x` give the folder and the name?") from None
-            if not size: raise OSError(f"Item {i}: the file {str(v)!r} is empty. Get it again, or remove its row.")
+    def check_value(self, v):
+        if not isinstance(v, (str, os.PathLike)): return
+        if os.path.isdir(v): raise IsADirectoryError(f"{str(v)!r} is a folder, not a picture. Does `get_x` add the name of the file?")
+        if not os.path.exists(v): raise FileNotFoundError(f"There is no file {str(v)!r}. Does `get_x` give the folder and the name?")
+        if not os.path.getsize(v): raise OSError(f"The file {str(v)!r} is empty. Get it again, or remove its row.")
 
 def ImageBlock(cls=PILImage):
     "A picture. The value is a `PILImage`; a batch is a `TensorImage` `[B,3,H,W]` of floats in 0..1."
