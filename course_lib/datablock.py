@@ -234,7 +234,7 @@ class RegressionSetup:
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
-# %% ../nbs/03_datablock.ipynb #a9d06345
+# %% ../nbs/03_datablock.ipynb #0b1eb22a
 class SampleTransform:
     "A transform of a whole sample or batch: one `draw` for all of its entries, then `apply` on each. `order` says who comes first."
     order = 0        # lower comes earlier; fastai's numbers
@@ -257,9 +257,13 @@ class SampleTransform:
     def decode(self, sample): return tuple(self.decode_one(x) for x in sample)
     def fuse(self, after):
         "One transform that does this one and then `after`, if there is a faster way; else `None`."
+    def ahead(self):
+        "For a transform of batches: one of samples that saves it work, such as opening pictures no larger than needed; else `None`."
+    def end_epoch(self, split_idx, whole):
+        "Called after an epoch of batches; `whole`: it was not left early."
     def __repr__(self): return type(self).__name__
 
-# %% ../nbs/03_datablock.ipynb #89874820
+# %% ../nbs/03_datablock.ipynb #b2e66b7e
 class Pipeline:
     "Transforms in their `order`, for training (`split_idx=0`) or validation (1)."
     def __init__(self, tfms=(), split_idx=0):
@@ -289,6 +293,14 @@ class Pipeline:
             if isinstance(t, SampleTransform): sample = t.decode(sample)
         return sample
 
+    def ahead(self): # -> list
+        "What the transforms of this pipeline of batches would have done to the samples already."
+        return [a for t in self.tfms if isinstance(t, SampleTransform) and (a := t.ahead()) is not None]
+
+    def end_epoch(self, whole=True):
+        for t in self.tfms:
+            if isinstance(t, SampleTransform): t.end_epoch(self.split_idx, whole)
+
     def add(self, tfms): # -> Pipeline
         "A pipeline with `tfms` too, each in its place."
         return type(self)(self.all_tfms + L(tfms), self.split_idx)
@@ -300,7 +312,7 @@ def _wanted_type(f):
     except (StopIteration, TypeError, ValueError): return object
     return one.annotation if isinstance(one.annotation, type) and one.annotation is not inspect.Parameter.empty else object
 
-# %% ../nbs/03_datablock.ipynb #268ecc3a
+# %% ../nbs/03_datablock.ipynb #fb97dcf6
 class DataBlock:
     "A recipe for data: kinds of variables, where the items come from, how they give `x` and `y`, and who is for validation."
     def __init__(self,
@@ -335,7 +347,9 @@ class DataBlock:
     def pipelines(self, split_idx): # -> Pipeline of samples, Pipeline of batches
         "The transforms of the blocks and of this recipe, for training (0) or validation (1)."
         blocks = L(self.blocks)
-        return tuple(Pipeline(blocks.attrgot(kind).concat() + getattr(self, kind), split_idx) for kind in ('item_tfms', 'batch_tfms'))
+        after_item, after_batch = (Pipeline(blocks.attrgot(kind).concat() + getattr(self, kind), split_idx) for kind in ('item_tfms', 'batch_tfms'))
+        ahead = [] if self.item_tfms else after_batch.ahead() # who has item transforms has decided on the size already
+        return after_item.add(ahead) if ahead else after_item, after_batch
 
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _listed(items):
@@ -383,7 +397,7 @@ def new(self:DataBlock, item_tfms=None, batch_tfms=None): # -> DataBlock
     if batch_tfms is not None: other.batch_tfms = L(batch_tfms)
     return other
 
-# %% ../nbs/03_datablock.ipynb #89250d1e
+# %% ../nbs/03_datablock.ipynb #18e9bbaf
 def get_grid(n, nrows=None, ncols=None, figsize=None, title=None): # -> list of n matplotlib axes
     "`n` places for pictures, in rows and columns without frames."
     import matplotlib.pyplot as plt
@@ -405,6 +419,7 @@ def decode_batch(self:DataLoader, b): # A batch as the loader gives it -> list o
     b = to_cpu(b)
     if hasattr(self.after_batch, 'decode'): b = self.after_batch.decode(b)
     samples = list(zip(*b))
+    if hasattr(self.after_item, 'decode'): samples = [self.after_item.decode(s) for s in samples]
     return [self.dataset.decode(s) for s in samples] if hasattr(self.dataset, 'decode') else samples
 
 @patch

@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/02_dataloaders.ipynb #800e39d2
+# %% ../nbs/02_dataloaders.ipynb #9d79c59b
 def _stack(ts):
     shapes = [list(t.shape) for t in ts]
     odd = next((i for i,s in enumerate(shapes) if s != shapes[0]), None)
     if odd is not None:
-        raise ValueError(f"The samples of a batch must have one shape, but sample 0 of this batch is {shapes[0]} and "
-                         f"sample {odd} is {shapes[odd]}. Bring them to one size first, e.g. with `item_tfms=Resize(128)`.")
+        e = ValueError(f"The samples of a batch must have one shape, but sample 0 of this batch is {shapes[0]} and "
+                       f"sample {odd} is {shapes[odd]}. Bring them to one size first, e.g. with `item_tfms=Resize(128)`.")
+        e.odd = odd
+        raise e
     if ts[0].dtype == torch.uint8: # pictures: numpy copies in this thread, torch would ask for cores that are busy decoding
         return torch.from_numpy(np.stack([t.numpy() for t in ts])).as_subclass(type(ts[0]))
     return torch.stack(list(ts))
@@ -58,7 +60,7 @@ def item_rng(): # -> an object with the functions of Python's `random`
     "The random generator of the item being loaded in this thread; outside a loader, Python's own `random`."
     return getattr(_item, 'rng', None) or random
 
-# %% ../nbs/02_dataloaders.ipynb #6bf60e8a
+# %% ../nbs/02_dataloaders.ipynb #6cb77006
 class DataLoader:
     "Batches of a dataset, as in PyTorch and fastai: shuffled if you like, loaded ahead by `num_workers` threads."
     def __init__(self,
@@ -93,6 +95,14 @@ class DataLoader:
         return f'DataLoader: {self.n} samples, {len(self)} batches of {self.bs}{", shuffled" if self.shuffle else ""}'
 
     def __iter__(self):
+        whole = False
+        try:
+            yield from self._batches()
+            whole = True
+        finally:
+            if hasattr(self.after_batch, 'end_epoch'): self.after_batch.end_epoch(whole)
+
+    def _batches(self):
         seed = torch.randint(2**63-1, ()).item()
         order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
         batches = (order[i*self.bs:(i+1)*self.bs] for i in range(len(self)))
@@ -117,9 +127,15 @@ class DataLoader:
         try: b = self.collate_fn(list(samples))
         except Exception as e:
             e.add_note(f"This batch is of the items {', '.join(map(str, idxs[:10]))}{' ...' if len(idxs) > 10 else ''}")
+            if hasattr(e, 'odd'): e.add_note('; '.join(f'sample {k} is item {idxs[k]}{self._named(idxs[k])}' for k in (0, e.odd)))
             raise
         if self.device is not None: b = to_device(b, self.device, non_blocking=True)
         return b if self.after_batch is None else self.after_batch(b)
+
+    def _named(self, i):
+        "The file of item `i`, if items are files."
+        items = getattr(self.dataset, 'items', None)
+        return f': {items[i]}' if isinstance(items, (list, L)) and isinstance(items[i], (str, Path)) else ''
 
     def one_batch(self):
         "The first batch of a new epoch."

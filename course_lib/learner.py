@@ -305,15 +305,15 @@ def _until_the_end(self:Learner):
         self.interrupted = True
         self('after_cancel_fit')
 
-# %% ../nbs/07_learner.ipynb #6f45be40
+# %% ../nbs/07_learner.ipynb #b371a8f8
 @patch
 def _end_fit(self:Learner):
-    at = f'epoch {self.epoch}, {"training" if self.training else "validation"} batch {self.iter}'
+    at = f'epoch {self.epoch+1} of {self.n_epoch}, at {"training" if self.training else "validation"} batch {self.iter+1}'
     try: self('after_fit')
     finally:
         self.opt.zero_grad(set_to_none=True)
         self._forget_batch()
-    if self.interrupted: print(f'Stopped by you at {at}. The model keeps what it has learnt so far.')
+    if self.interrupted: print(f'Stopped by you in {at}. The model keeps what it has learnt so far.')
 
 @patch
 def _forget_batch(self:Learner):
@@ -550,7 +550,7 @@ def no_logging(self:Learner):
     try: yield self
     finally: self.progress.table = before
 
-# %% ../nbs/07_learner.ipynb #a521dfc0
+# %% ../nbs/07_learner.ipynb #c657ba1d
 class TerminateOnNaNCallback(Callback):
     "End the fit after an epoch whose training loss is no longer a number, and say what to do."
     order = 70
@@ -558,7 +558,7 @@ class TerminateOnNaNCallback(Callback):
         losses = self.recorder.losses
         if math.isfinite(losses[-1]): return
         k = next(i for i,v in enumerate(losses) if not math.isfinite(v))
-        print(f'The training loss became {losses[k]} at batch {k} (learning rate {self.recorder.lrs[k]:.2g}), and the weights are spoilt. '
+        print(f'The training loss became {losses[k]} at batch {k+1} (learning rate {self.recorder.lrs[k]:.2g}), and the weights are spoilt. '
               'Make a new learner, and train it with a lower learning rate, a tenth for a start.')
         raise CancelFitException
 
@@ -700,7 +700,7 @@ def get_preds(self:Learner,
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
     return tuple(res)
 
-# %% ../nbs/07_learner.ipynb #29a0cae4
+# %% ../nbs/07_learner.ipynb #e262e70b
 @patch
 def predict(self:Learner, item): # A file, picture or row, as `dls.test_dl` takes them
     "(decoded label, decision, probabilities) for one item."
@@ -713,8 +713,8 @@ def predict(self:Learner, item): # A file, picture or row, as `dls.test_dl` take
 def _decoded(self:Learner, xb, dec):
     "Samples as a person reads them, with the decisions `dec` in the place of the targets."
     dl, n_inp = self.dls[1], getattr(self.dls, 'n_inp', 1)
-    kinds = [type(v) for v in dl.dataset[0][n_inp:]]
-    return dl.decode_batch((*xb, *(d.as_subclass(k) for d,k in zip(_as_tuple(dec), kinds))))
+    like = dl.dataset[0][n_inp:] # targets, for their type and shape
+    return dl.decode_batch((*xb, *(d.reshape(len(d), *t.shape).as_subclass(type(t)) for d,t in zip(_as_tuple(dec), like))))
 
 def _as_tuple(o): return o if isinstance(o, tuple) else (o,)
 

@@ -1,0 +1,51 @@
+# make lab    study: open the course in JupyterLab
+# make test   check: everything that continuous integration checks
+# make help   all targets and settings
+#
+# Only relative paths are used here, so a folder whose name holds spaces is no trouble.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python)
+PORT ?=
+ARGS ?=
+PY := .venv/bin/python
+
+.PHONY: help env lab test export lock clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make lab         make .venv if it is missing, draw the sample data, open the course in JupyterLab'
+	@echo 'make test        modules equal to the notebooks, notebooks clean, all notebooks run, pytest'
+	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
+	@echo 'make env         only make .venv, or bring it up to date'
+	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
+	@echo 'make clean       remove caches;  make distclean  also removes .venv'
+	@echo
+	@echo 'Settings:  make lab PORT=9000    ARGS="--ip=0.0.0.0" is handed to JupyterLab'
+	@echo '           make env PYTHON=/path/to/python    (3.11 or newer; found by itself: $(PYTHON))'
+	@echo '           COURSE_LIB_HOME=folder for the data (~/.course_lib)    COURSE_DATA=full for the original data sets'
+
+env:
+	@"$(PYTHON)" tools/env.py
+
+lab: env
+	@$(PY) -m course_lib.samples
+	@PORT="$(PORT)" $(PY) tools/lab.py $(ARGS)
+
+test: env
+	@$(PY) tools/check.py
+	@$(PY) -m course_lib.samples
+	@$(PY) tools/notebooks.py
+	@$(PY) -m pytest tests -q
+
+export: env
+	@$(PY) tools/check.py --fix
+
+lock: env
+	@$(PY) tools/lock.py
+
+clean:
+	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+	@rm -rf .pytest_cache .hypothesis build dist *.egg-info nbs/models
+
+distclean: clean
+	@rm -rf .venv

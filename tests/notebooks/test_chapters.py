@@ -1,0 +1,133 @@
+"""The form of a chapter, and its exercises: each solution passes the check in the cell, a wrong answer and none do not."""
+import ast, json, os, re, subprocess, sys, types
+from pathlib import Path
+import pytest
+
+NBS = Path(__file__).resolve().parents[2]/'nbs'
+CHAPTERS = sorted(NBS.glob('[0-9][0-9]_*.ipynb'))
+
+class Cell:
+    def __init__(self, d): self.kind, self.text, self.outputs = d['cell_type'], ''.join(d['source']), d.get('outputs', [])
+    @property
+    def is_code(self): return self.kind == 'code'
+    @property
+    def draws(self): return any(k.startswith('image/') for o in self.outputs for k in o.get('data', {}))
+
+def cells(nb): return [Cell(d) for d in json.loads(nb.read_text(encoding='utf-8'))['cells']]
+def prose(nb): return '\n\n'.join(c.text for c in cells(nb) if not c.is_code)
+
+def section(nb, title):
+    "The text below a heading, up to the next one."
+    found = re.search(rf'^## {title}\n(.*?)(?=^## |\Z)', prose(nb), re.DOTALL | re.MULTILINE)
+    assert found, f'there is no section {title!r}'
+    return found[1]
+
+each_chapter = pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
+
+# Form
+
+@each_chapter
+def test_promises_three_to_five_abilities(nb):
+    assert 3 <= len(re.findall(r'^- \w', section(nb, 'What you will be able to do'), re.MULTILINE)) <= 5
+
+@each_chapter
+def test_says_how_long_it_runs_and_which_questions_it_answers(nb):
+    found = re.search(r'^\*Runs in (.*?)\.? on two cores(.*)\*$', section(nb, 'What you will be able to do'), re.MULTILINE)
+    assert found and re.search(r'second|minute', found[1]) and 'question' in found[2]
+    assert all(1 <= int(n) <= 17 for n in re.findall(r'\b\d+\b', re.sub(r'chapters? \d+( and \d+)?', '', found[2])))
+
+@each_chapter
+def test_recap_is_a_table_of_names(nb):
+    rows = [[o.strip() for o in re.split(r'(?<!\\)\|', line)[1:-1]] for line in section(nb, 'Recap').splitlines() if line.startswith('|')]
+    assert len(rows) >= 5 and rows[0][0] in ('name', 'step') and all(len(r) == len(rows[0]) and r[0] and r[1] for r in rows)
+
+def functions(nb):
+    "(name, lines) of every function in the code of `nb`."
+    for c in cells(nb):
+        try: tree = ast.parse(c.text) if c.is_code else ast.Module([], [])
+        except SyntaxError: continue # a magic
+        yield from ((o.name, o.end_lineno - o.lineno + 1) for o in ast.walk(tree) if isinstance(o, ast.FunctionDef))
+
+@each_chapter
+def test_a_function_fits_on_a_screen(nb):
+    assert {name: n for name,n in functions(nb) if n > 35} == {}
+
+@each_chapter
+def test_every_figure_has_a_caption(nb):
+    cs = cells(nb)
+    def caption(i): return 0 <= i < len(cs) and not cs[i].is_code and '*Figure' in cs[i].text
+    assert [c.text[:80] for i,c in enumerate(cs) if c.draws and not (caption(i-1) or caption(i+1))] == []
+
+# Exercises
+
+PLACE = re.compile(r'^(?!\s*(if|#(?! your))\b).*\.\.\.|# your|# change this') # where the answer goes
+
+class Exercise:
+    "A starter cell in two halves, up to the place of the answer and after it, and the code of its solution, if it has any."
+    def __init__(self, starter, solution):
+        lines = starter.splitlines()
+        at = max((i for i,line in enumerate(lines) if PLACE.search(line)), default=None)
+        assert at is not None, f'this starter has no place for an answer:\n{starter}'
+        self.head, rest = '\n'.join(lines[:at+1]), lines[at+1:]
+        self.check = '\n'.join(re.sub(r'^# ?', '', line) for line in rest)
+        self.guarded = bool(re.search(r'is not (\.\.\.|None)', self.check))
+        self.solution = '\n'.join(re.findall(r'```py(?:thon)?\n(.*?)```', solution, re.DOTALL)) or next(filter(is_assignment, re.findall(r'`([^`\n]+)`', solution)), None)
+
+    @property
+    def wrong(self): return re.sub(r'\.\.\.', "'wrong'", re.sub(r'^((?:def|class) .*:) \.\.\.', r"\1 return 'wrong'", self.head, flags=re.MULTILINE))
+
+def is_assignment(code):
+    try: return isinstance(ast.parse(code).body[-1], ast.Assign)
+    except (SyntaxError, IndexError): return False
+
+def exercises(nb):
+    "Pairs of the position of a starter cell and its `Exercise`: a code cell before a text with a folded solution."
+    cs = cells(nb)
+    for i,c in enumerate(cs):
+        folded = re.search(r'<details>\s*<summary>Solution</summary>(.*?)</details>', c.text, re.DOTALL)
+        if not c.is_code and folded and i and cs[i-1].is_code: yield i-1, Exercise(cs[i-1].text, folded[1])
+
+@pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem != '11_questionnaire'], ids=lambda p: p.stem)
+def test_every_exercise_has_a_folded_solution(nb):
+    text = section(nb, 'Try it')
+    assert len(re.findall(r'^\*\*\d', text, re.MULTILINE)) == text.count('<details><summary>Solution</summary>') == text.count('</details>') >= 2
+    for _,e in exercises(nb): ast.parse(e.check), ast.parse(e.solution or '')
+
+def fails(code, scope):
+    try: exec(code, {**scope})
+    except Exception: return True
+    return False
+
+SKIP = 'nbdev_export()', 'eval: false', 'matplotlib_inline' # the last one would start an IPython of its own
+
+def verify(nb):
+    "Run a chapter up to each exercise. Returns what is wrong with them, and how many solutions were run."
+    import matplotlib
+    matplotlib.use('agg')
+    os.chdir(nb.parent)
+    sys.modules['__main__'] = main = types.ModuleType('__main__') # where pickle looks for what the notebook defines
+    scope, todo, problems, n = main.__dict__, dict(exercises(nb)), [], 0
+    scope['display'] = lambda *o: None
+    for i,c in enumerate(cells(nb)):
+        if e := todo.pop(i, None):
+            where = f'{nb.stem}, {e.head!r}'
+            if e.solution:
+                n += 1
+                try: exec('\n'.join([e.head, e.solution, e.check]), {**scope})
+                except Exception as err: problems.append(f'{where}: the solution fails: {type(err).__name__}: {err}')
+            wrong = e.wrong if e.guarded else e.head
+            if e.check.strip() and not fails(f'{wrong}\n{e.check}', scope): problems.append(f'{where}: the check also passes {"a wrong answer" if e.guarded else "the starter"}')
+        if not todo: break
+        if c.is_code and not any(o in c.text for o in SKIP): exec(compile(c.text, f'{nb.stem}[{i}]', 'exec'), scope)
+    return problems, n
+
+QUICK = '01_pandas 02_dataloaders 03_datablock 05_losses 06_metrics'.split() # the others train
+
+@pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem in QUICK], ids=lambda p: p.stem)
+def test_solutions_pass_their_checks_and_starters_do_not(nb):
+    run = subprocess.run([sys.executable, __file__, nb], capture_output=True, text=True, timeout=300) # chapters patch classes
+    assert run.returncode == 0, run.stderr
+    problems, n = json.loads(run.stdout.splitlines()[-1])
+    assert problems == [] and n >= 1
+
+if __name__ == '__main__': print('\n' + json.dumps(verify(Path(sys.argv[1]).resolve())))

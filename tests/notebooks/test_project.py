@@ -1,0 +1,281 @@
+"What holds for the project as a whole: the order of modules, the form of notebooks, README, lock, the two commands."
+import ast, base64, configparser, json, os, re, shutil, subprocess, sys, time, urllib.request
+from importlib.metadata import packages_distributions
+from pathlib import Path
+import pytest
+from packaging.requirements import Requirement
+import lab, readme # tools/
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if not {'.ipynb_checkpoints', '_proc'} & set(p.parts))
+CHAPTERS = [p for p in NOTEBOOKS if p.parent == ROOT/'nbs' and p.name != 'index.ipynb']
+MODULES = sorted(p for p in (ROOT/'course_lib').glob('*.py') if not p.name.startswith('_'))
+ORDER = ('core datasets samples dataloaders datablock vision losses metrics learner transfer regression '
+         'bears quiz questions questionnaire all').split()
+
+def name(p): return p.relative_to(ROOT).as_posix()
+def cells(p, kind=None): return [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if kind in (None, c['cell_type'])]
+def source(c): return ''.join(c['source'])
+def outputs(p): return [o for c in cells(p, 'code') for o in c['outputs']]
+
+def texts(p):
+    "All text in the outputs of a notebook."
+    for o in outputs(p):
+        yield ''.join(o.get('text', []))
+        yield from (''.join(v) for k,v in o.get('data', {}).items() if k.startswith('text/'))
+
+def settings():
+    cfg = configparser.ConfigParser(delimiters=['='])
+    cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    return cfg['DEFAULT']
+
+def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
+def plain(o): return re.sub(r'[-_.]+', '-', o).lower()
+
+each_notebook = pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
+each_chapter = pytest.mark.parametrize('nb', CHAPTERS, ids=name)
+each_module = pytest.mark.parametrize('py', MODULES, ids=name)
+
+# ------------------------------------------------------------------ modules
+
+def imports(py):
+    "Names of the modules that `py` imports anywhere, those of the package with a dot in front."
+    for node in ast.walk(ast.parse(py.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import): yield from (a.name for a in node.names)
+        if isinstance(node, ast.ImportFrom):
+            if node.level: yield from ([f'.{node.module}'] if node.module else [f'.{a.name}' for a in node.names])
+            else: yield node.module
+
+@each_module
+def test_imports_run_downwards(py):
+    assert py.stem in ORDER, f'{py.stem} has no place in the order of modules'
+    ours = {re.sub(r'^(course_lib)?\.', '', o) for o in imports(py) if o.startswith(('.', 'course_lib.'))}
+    upwards = [o for o in ours if ORDER.index(o) >= ORDER.index(py.stem)]
+    assert not upwards, f'{py.stem} imports {upwards}, which stand above it'
+
+@each_module
+def test_imports_are_declared(py):
+    declared = {plain(r.name) for r in requirements('requirements')}
+    known = packages_distributions()
+    for o in {o.split('.')[0] for o in imports(py) if not o.startswith(('.', 'course_lib'))}:
+        if o in sys.stdlib_module_names or o == 'IPython': continue # IPython comes with ipywidgets
+        assert declared & {plain(d) for d in known.get(o, [o])}, f'{o} is not among the requirements in settings.ini'
+
+NAMES = '''L first set_seed to_cpu to_device default_device URLs untar_data get_image_files
+    DataLoader Datasets DataLoaders DataBlock ImageBlock CategoryBlock MultiCategoryBlock RegressionBlock
+    RandomSplitter IndexSplitter ColSplitter FuncSplitter GrandparentSplitter ColReader
+    PILImage Resize RandomResizedCrop Normalize imagenet_stats
+    binary_cross_entropy BCEWithLogitsLossFlat CrossEntropyLossFlat MSELossFlat
+    accuracy accuracy_multi F1ScoreMulti APScoreMulti mAP error_rate mse rmse
+    Learner vision_learner cnn_learner resnet18 resnet34 resnet50 efficientnet_lite0
+    pd np plt torch nn F tensor Path partial math'''.split()
+METHODS = {'DataLoaders': 'from_dsets train valid one_batch vocab c show_batch loss_func', 'DataBlock': 'datasets dataloaders summary',
+           'Learner': 'fit fit_one_cycle fine_tune freeze unfreeze validate get_preds predict show_results', 'Path': 'ls'}
+
+@pytest.fixture(scope='module')
+def everything():
+    scope = {}
+    exec('from course_lib.all import *', scope)
+    return scope
+
+@pytest.mark.parametrize('o', NAMES)
+def test_public_name(everything, o): assert o in everything
+
+@pytest.mark.parametrize('cls', METHODS)
+def test_public_methods(everything, cls):
+    assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
+
+def test_all_holds_every_module():
+    text = (ROOT/'course_lib'/'all.py').read_text(encoding='utf-8')
+    missing = [p.stem for p in MODULES if p.stem not in ('all', 'bears', 'quiz', 'questions', 'questionnaire') and f'from .{p.stem} import *' not in text]
+    assert missing == [], f'nbs/index.ipynb must also import {missing}'
+
+def test_import_leaves_the_slow_ones_out():
+    code = ("import sys; from course_lib.all import *\n"
+            "print([o for o in ('torchvision', 'timm', 'sklearn', 'requests', 'nbdev') if o in sys.modules])")
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+
+# ------------------------------------------------------------------ notebooks
+
+@each_notebook
+def test_begins_with_title_and_promise(nb):
+    first = cells(nb)[0]
+    assert first['cell_type'] == 'markdown' and re.match(r'# \S.*\n\n> \S', source(first)), 'an H1, then a block quote'
+
+@each_notebook
+def test_ends_with_export(nb):
+    if any('#| default_exp' in source(c) for c in cells(nb, 'code')):
+        assert re.fullmatch(r'#\|\s*hide\s+import nbdev; nbdev.nbdev_export\(\)', source(cells(nb)[-1]).strip())
+
+@each_chapter
+def test_chapter_has_its_parts(nb):
+    text = '\n'.join(source(c) for c in cells(nb, 'markdown'))
+    heads = re.findall(r'^## (.*)', text, re.MULTILINE)
+    for o in 'What you will be able to do', 'Try it', 'Recap': assert o in heads
+    assert '<details>' in text, 'solutions, folded'
+    assert re.search(r'(minute|second)s?\b', text.split('## ')[1]), 'how long it takes to run'
+    if nb.name > '02': assert re.search(r'(?i)\bquestions?\b', text.split('## ')[1]), 'which questions it answers'
+
+PLACES = re.compile(r'/(home|root|Users|tmp|work|private|var)/|[A-Z]:\\+Users|\.course_lib|site-packages|ipykernel_\d')
+
+@each_notebook
+def test_outputs_are_fit_to_commit(nb):
+    assert not [o for o in outputs(nb) if o['output_type'] == 'error'], 'an error among the outputs'
+    assert not [o for o in outputs(nb) if o.get('name') == 'stderr'], 'warnings or progress bars among the outputs'
+    for t in texts(nb):
+        assert not (m := PLACES.search(t)), f'a path of the machine that ran it: {t[max(0, m.start()-60):m.end()+60]!r}'
+        assert not re.search(r' at 0x[0-9a-f]{6,}', t), f'a memory address, different in each run: {t[:200]!r}'
+
+@each_notebook
+def test_sizes(nb):
+    assert nb.stat().st_size < 1_000_000
+    for o in outputs(nb):
+        for kind,data in o.get('data', {}).items():
+            if kind.startswith('image/') and kind != 'image/svg+xml':
+                assert len(base64.b64decode(''.join(data))) < 100_000, 'a figure over 100 kB'
+
+PAGES = [*NOTEBOOKS, ROOT/'README.md']
+
+@pytest.mark.parametrize('page', PAGES, ids=name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding='utf-8') if page.suffix == '.md' else '\n'.join(source(c) for c in cells(page, 'markdown'))
+    text = re.sub(r'```.*?```|`[^`\n]*`', '', text, flags=re.DOTALL)
+    links = [o.split('#')[0] for o in re.findall(r'\]\(([^)\s]+)\)', text) if not re.match(r'[a-z]+:|#', o)]
+    assert [o for o in links if not (page.parent/o).exists()] == []
+
+# ------------------------------------------------------------------ README, lock, settings
+
+def test_readme_is_the_course_map():
+    assert readme.readme(ROOT/'nbs'/'index.ipynb') == (ROOT/'README.md').read_text(encoding='utf-8')
+
+def test_course_map_has_every_notebook():
+    text = '\n'.join(source(c) for c in cells(ROOT/'nbs'/'index.ipynb', 'markdown'))
+    assert [n for p in NOTEBOOKS if p.name != 'index.ipynb' and f'({(n := p.relative_to(ROOT/"nbs").as_posix())})' not in text] == []
+
+def test_readme_names_every_requirement():
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    assert [r.name for r in requirements('requirements', 'dev_requirements') if f'`{r.name}`' not in text] == []
+
+def test_snippets_of_readme(everything):
+    "They compile, and use no name that the import does not bring."
+    import builtins
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    code = '\n'.join(re.findall(r'```py(?:thon)?\n(.*?)```', text, re.DOTALL))
+    assert 'DataBlock' in code
+    nodes = list(ast.walk(ast.parse(code)))
+    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    assert used - made - set(everything) - set(dir(builtins)) == set()
+
+def locked():
+    lines = (ROOT/'requirements.txt').read_text(encoding='utf-8').splitlines()
+    return dict(o.split('==') for o in lines if o and not o.startswith('#'))
+
+def test_lock_is_exact_and_in_range():
+    lock = {plain(k): v for k,v in locked().items()}
+    for r in requirements('requirements', 'dev_requirements'):
+        assert plain(r.name) in lock, f'{r.name} is not in requirements.txt: run make lock'
+        assert r.specifier.contains(lock[plain(r.name)]), f'{r} is not met by {lock[plain(r.name)]}: run make lock'
+    assert '+' not in lock['torch'] # the CPU build on one machine, the CUDA build on another
+
+def test_lock_is_what_is_installed():
+    if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
+    run = subprocess.run([sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-deps', '--no-index', '-r', 'requirements.txt'],
+                         cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0 and 'Would install' not in run.stdout, run.stdout + run.stderr
+
+# ------------------------------------------------------------------ the checks of make test, and make lab
+
+@pytest.fixture
+def project(tmp_path):
+    "A copy of the project, in a folder with a space in its name."
+    copy = tmp_path/'the course'
+    for o in 'nbs', 'course_lib', 'tools':
+        shutil.copytree(ROOT/o, copy/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'models'))
+    for o in 'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'requirements.txt', 'Makefile': shutil.copy(ROOT/o, copy)
+    return copy
+
+def check(project, *args):
+    return subprocess.run([sys.executable, 'tools/check.py', *args], cwd=project, capture_output=True, text=True)
+
+def test_check_names_what_is_out_of_step(project):
+    check(project, '--fix') # so that nothing but the following is out of step
+    right = {o: (project/o).read_bytes() for o in ('README.md', 'course_lib/core.py', 'nbs/lib/00_core.ipynb')}
+    with open(project/'course_lib'/'core.py', 'a') as f: f.write('# changed by hand\n')
+    (project/'course_lib'/'stale.py').write_text('left = "from a notebook that is gone"\n')
+    (project/'README.md').write_text('changed by hand')
+    nb = json.loads((project/'nbs'/'lib'/'00_core.ipynb').read_text(encoding='utf-8'))
+    next(c for c in nb['cells'] if c['cell_type'] == 'code')['execution_count'] = 5
+    (project/'nbs'/'lib'/'00_core.ipynb').write_text(json.dumps(nb), encoding='utf-8')
+
+    found = check(project)
+    assert found.returncode == 1 and 'make export' in found.stderr
+    for o in 'course_lib/core.py', 'course_lib/stale.py', 'README.md', 'nbs/lib/00_core.ipynb': assert o in found.stderr
+    assert 'course_lib/datasets.py' not in found.stderr and 'nbs/lib/01_datasets.ipynb' not in found.stderr
+    assert (project/'README.md').read_text() == 'changed by hand' # only looked at
+
+    check(project, '--fix')
+    assert check(project).returncode == 0
+    for o in right: assert (project/o).read_bytes() == right[o]
+    assert not (project/'course_lib'/'stale.py').exists()
+
+def test_failing_notebook_fails_the_run(project):
+    (project/'nbs'/'broken.ipynb').write_text(json.dumps({'cells': [{'cell_type': 'code', 'id': 'a', 'metadata': {}, 'execution_count': None,
+        'outputs': [], 'source': ['assert 1 == 2, "as it must"']}], 'metadata': {}, 'nbformat': 4, 'nbformat_minor': 5}))
+    run = subprocess.run([sys.executable, 'tools/notebooks.py', 'nbs/broken.ipynb'], cwd=project, capture_output=True, text=True)
+    assert run.returncode == 1 and 'as it must' in run.stderr and 'broken.ipynb' in run.stderr
+
+@pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
+def test_old_python_is_told(project):
+    old = project/'old python' # says of itself that it is Python 3.8
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 8); '
+                   "sys.path.insert(0, 'tools'); import env; env.main()\"\n")
+    old.chmod(0o755)
+    run = subprocess.run(['make', 'env', f'PYTHON={old}'], cwd=project, capture_output=True, text=True)
+    assert run.returncode != 0 and 'needs Python 3.11 or newer' in run.stderr and '3.8' in run.stderr
+    assert not (project/'.venv').exists()
+
+def test_second_make_installs_nothing():
+    if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
+    start = time.time()
+    run = subprocess.run(['make', 'env'], cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, '') and time.time() - start < 5
+
+@pytest.mark.parametrize('env,screen', [({'DISPLAY': ':0'}, True), ({'WAYLAND_DISPLAY': 'w'}, True), ({}, False),
+                                        ({'DISPLAY': ':0', 'CI': 'true'}, False)])
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux may be without a screen')
+def test_screen_is_noticed(monkeypatch, env, screen):
+    for o in 'DISPLAY', 'WAYLAND_DISPLAY', 'CI', 'SSH_CONNECTION': monkeypatch.delenv(o, raising=False)
+    for k,v in env.items(): monkeypatch.setenv(k, v)
+    assert lab.has_screen() is screen
+    assert ('--no-browser' in lab.arguments(screen=screen)) is not screen
+
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+def test_lab_serves_the_course(tmp_path):
+    "What `make lab` starts answers on its port, with the course map open, and says its address."
+    port = free_port()
+    env = {**os.environ, 'PORT': str(port), 'CI': 'true', 'JUPYTER_RUNTIME_DIR': str(tmp_path), 'JUPYTER_CONFIG_DIR': str(tmp_path)}
+    with open(tmp_path/'log', 'w') as log:
+        server = subprocess.Popen([sys.executable, str(ROOT/'tools'/'lab.py')], env=env, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        for _ in range(300):
+            found = re.search(rf'http://localhost:{port}/lab/tree/nbs/index.ipynb\?token=(\w+)', (tmp_path/'log').read_text())
+            if found or server.poll() is not None: break
+            time.sleep(.2)
+        assert found, (tmp_path/'log').read_text()
+        get = lambda path: urllib.request.urlopen(f'http://localhost:{port}{path}?token={found[1]}', timeout=30).read().decode()
+        assert 'JupyterLab' in get('/lab/tree/nbs/index.ipynb')
+        assert json.loads(get('/api/contents/nbs/index.ipynb'))['type'] == 'notebook'
+        spec = json.loads(get('/api/kernelspecs'))['kernelspecs']['python3']
+        assert spec['spec']['argv'][1:3] == ['-m', 'ipykernel_launcher']
+    finally:
+        server.terminate(); server.wait(30)
+
+def test_bad_port_is_told():
+    run = subprocess.run([sys.executable, str(ROOT/'tools'/'lab.py')], env={**os.environ, 'PORT': 'eighty'}, capture_output=True, text=True)
+    assert run.returncode == 1 and "PORT is 'eighty'" in run.stderr

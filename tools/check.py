@@ -1,0 +1,59 @@
+"""Are the modules what the notebooks say, are the notebooks clean, does README.md agree with the course map?
+
+Works on a copy, so nothing here is changed. With --fix the copy's version is taken over: that is
+`nbdev_export`, `nbdev_clean` and a new README.md in one.
+"""
+import shutil, subprocess, sys, tempfile
+from pathlib import Path
+from readme import readme
+
+ROOT = Path(__file__).resolve().parent.parent
+NBDEV = """
+import nbformat
+from pathlib import Path
+from nbdev.clean import nbdev_clean
+from nbdev.doclinks import nbdev_export
+nbdev_clean()
+for p in Path('nbs').rglob('*.ipynb'): nbformat.write(nbformat.read(p, as_version=4), p) # line by line, as Jupyter saves
+nbdev_export()
+"""
+
+def as_they_should_be(root, copy):
+    "Put into the folder `copy` what the notebooks of the project `root` give: modules, clean notebooks and README."
+    skip = shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__', 'models')
+    shutil.copytree(root/'nbs', copy/'nbs', ignore=skip)
+    shutil.copy(root/'settings.ini', copy)
+    (copy/'course_lib').mkdir()
+    subprocess.run([sys.executable, '-c', NBDEV], cwd=copy, check=True)
+    (copy/'README.md').write_text(readme(copy/'nbs'/'index.ipynb'), encoding='utf-8')
+
+def differences(root, copy):
+    "Paths, relative to both, of the files that differ or are missing on one side."
+    patterns = 'course_lib/**/*.py', 'nbs/**/*.ipynb', 'README.md'
+    names = {p.relative_to(o) for o in (root, copy) for pat in patterns for p in o.glob(pat)
+             if '.ipynb_checkpoints' not in p.parts}
+    read = lambda p: p.read_text(encoding='utf-8') if p.exists() else None
+    return sorted(n for n in names if read(root/n) != read(copy/n))
+
+def fix(root, copy, names):
+    for n in names:
+        if (copy/n).exists(): shutil.copy(copy/n, root/n)
+        else: (root/n).unlink()
+        print(('wrote ' if (copy/n).exists() else 'removed ') + n.as_posix())
+
+def complaint(names):
+    kinds = {'.py': 'differ from what their notebooks export',
+             '.ipynb': 'are not clean (they hold execution counts, metadata, or lines in another form)',
+             '.md': 'does not agree with nbs/index.ipynb'}
+    lines = [f'{", ".join(n.as_posix() for n in names if n.suffix == s)} {text}'
+             for s,text in kinds.items() if any(n.suffix == s for n in names)]
+    return '\n'.join(lines + ['To put it right:  make export   (change notebooks only; course_lib/ and README.md are made from them)'])
+
+if __name__ == '__main__':
+    with tempfile.TemporaryDirectory() as d:
+        copy = Path(d).resolve()
+        as_they_should_be(ROOT, copy)
+        names = differences(ROOT, copy)
+        if sys.argv[1:] == ['--fix']: fix(ROOT, copy, names)
+        elif names: sys.exit(complaint(names))
+        else: print('The modules and README.md are what the notebooks say; the notebooks are clean.')

@@ -1,0 +1,68 @@
+"""Make `.venv`: exactly the packages of requirements.txt, and this package, editable, with its console scripts.
+
+Does nothing if that is done already. The file `.venv/.installed` says for what; it is written last, so an
+installation that was interrupted is seen, and begun again from nothing.
+"""
+import hashlib, json, os, subprocess, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT/'.venv'
+BIN = VENV/('Scripts' if os.name == 'nt' else 'bin')
+DONE, BEGUN = VENV/'.installed', VENV/'.installing'
+INPUTS = 'requirements.txt', 'settings.ini', 'setup.py', 'pyproject.toml'
+TOO_OLD = ('This course needs Python 3.11 or newer, but {} is Python {}.{}.\n'
+           'Install a newer one (https://www.python.org/downloads), or name one that you have:  make {} PYTHON=/path/to/python')
+
+def wanted():
+    "Two lines: the Python and the place that the environment is for, and a digest of what is to be in it."
+    digest = hashlib.sha256(b''.join((ROOT/o).read_bytes() for o in INPUTS)).hexdigest()
+    return ['%d.%d in %s' % (*sys.version_info[:2], ROOT), digest]
+
+def installed(): return DONE.read_text(encoding='utf-8').splitlines() if DONE.exists() else []
+
+def run(*args):
+    env = {**os.environ, 'PIP_NO_INPUT': '1', 'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'PYTHONNOUSERSITE': '1'}
+    env.pop('PYTHONPATH', None)
+    subprocess.run([str(o) for o in args], check=True, cwd=str(ROOT), env=env)
+
+def make_venv():
+    "An empty environment; where Python comes without ensurepip (as on Debian), one that this Python's pip serves."
+    try: run(sys.executable, '-m', 'venv', '--clear', VENV)
+    except subprocess.CalledProcessError: run(sys.executable, '-m', 'venv', '--clear', '--without-pip', VENV)
+
+def pip(*args):
+    has_pip = subprocess.run([str(BIN/'python'), '-c', 'import pip'], stderr=subprocess.DEVNULL).returncode == 0
+    quiet = [] if sys.stdout.isatty() else ['--quiet']
+    if has_pip: run(BIN/'python', '-m', 'pip', *args, *quiet)
+    else: run(sys.executable, '-m', 'pip', '--python', BIN/'python', *args, *quiet)
+
+def quiet_jupyterlab():
+    "JupyterLab asks every new user about news, and looks for updates of itself: not in a course that works offline."
+    settings = VENV/'share'/'jupyter'/'lab'/'settings'
+    settings.mkdir(parents=True, exist_ok=True)
+    answer = {'@jupyterlab/apputils-extension:notification': {'fetchNews': 'false', 'checkForUpdates': False}}
+    (settings/'overrides.json').write_text(json.dumps(answer), encoding='utf-8')
+
+def main():
+    if sys.version_info < (3, 11): sys.exit(TOO_OLD.format(sys.executable, *sys.version_info[:2], 'lab'))
+    want, have = wanted(), installed()
+    if want == have and (BIN/'python').exists(): return
+    fresh = not (BIN/'python').exists() or BEGUN.exists() or (have and have[0] != want[0])
+    print('Installing the course into .venv (some minutes the first time) ...', flush=True)
+    try:
+        if fresh: make_venv()
+        BEGUN.touch()
+        DONE.unlink(missing_ok=True)
+        pip('install', '-r', 'requirements.txt')
+        pip('install', '--no-deps', '--no-build-isolation', '-e', '.')
+        pip('check')
+        quiet_jupyterlab()
+    except subprocess.CalledProcessError as e:
+        sys.exit(f'\nThe installation stopped at:  {" ".join(map(str, e.cmd))}\nThe reason is above. '
+                 'If it is the network or a full disk, see to that; then run make again, it starts afresh.')
+    DONE.write_text('\n'.join(want) + '\n', encoding='utf-8')
+    BEGUN.unlink()
+    print('Installed.', flush=True)
+
+if __name__ == '__main__': main()
