@@ -179,6 +179,12 @@ def test_lock_is_exact_and_in_range():
         assert r.specifier.contains(lock[plain(r.name)]), f'{r} is not met by {lock[plain(r.name)]}: run make lock'
     assert '+' not in lock['torch'] # the CPU build on one machine, the CUDA build on another
 
+@pytest.mark.parametrize('script', settings()['console_scripts'].split())
+def test_console_script_leads_to_a_function(script):
+    from importlib import import_module
+    module, function = script.split('=')[1].split(':')
+    assert callable(getattr(import_module(module), function))
+
 def test_lock_is_what_is_installed():
     if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
     run = subprocess.run([sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-deps', '--no-index', '-r', 'requirements.txt'],
