@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['imagenet_stats', 'PILImage', 'show_image', 'TensorImage', 'ToTensor', 'IntToFloatTensor', 'Normalize', 'TensorPoint',
-           'PointScaler', 'ResizeMethod', 'PadMode', 'Resize', 'RandomResizedCrop', 'OpenImage', 'ImageBlock',
+           'PointScaler', 'ResizeMethod', 'PadMode', 'Cut', 'Resize', 'RandomResizedCrop', 'OpenImage', 'ImageBlock',
            'affine_mat', 'map_points', 'pixel_grid', 'sample_map', 'flip_mat', 'rotate_mat', 'dihedral_mat', 'zoom_mat',
            'homography', 'warp_mat', 'AffineCoordTfm', 'Flip', 'Dihedral', 'Rotate', 'Zoom', 'Warp', 'LightingTfm',
            'Brightness', 'Contrast', 'crop_mat', 'aug_transforms', 'PointCounter', 'points_outside', 'PointSetup',
            'PointBlock', 'Shrink']
 
-# %% ../nbs/04_vision.ipynb #d8c610fa
+# %% ../nbs/04_vision.ipynb #2a05ae03
 import io, os, struct, warnings
+from collections import namedtuple
 from contextlib import contextmanager
 from functools import reduce
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from .core import *
 from .dataloaders import *
 from .datablock import *
 
-# %% ../nbs/04_vision.ipynb #085b42c0
+# %% ../nbs/04_vision.ipynb #d296e9d9
 def _source(fn):
     "Open `fn` with Pillow: (image, bytes to open it again, name)."
     if isinstance(fn, Image.Image): return fn, None, 'this image'
@@ -31,8 +32,11 @@ def _source(fn):
     if hasattr(fn, 'read'): fn = fn.read()
     if not isinstance(fn, (str, os.PathLike, bytes, bytearray)):
         raise TypeError(f"A picture is made of a file name, bytes, an array, a tensor or a Pillow image, not of a {type(fn).__name__}: {fn!r}")
-    data, name = (bytes(fn), 'these bytes') if isinstance(fn, (bytes, bytearray)) else (Path(fn).read_bytes(), str(fn))
+    data, name = (bytes(fn), 'these bytes') if isinstance(fn, (bytes, bytearray)) else (_bytes_of(fn), str(fn))
     with _naming(name): return Image.open(io.BytesIO(data)), data, name
+
+def _bytes_of(fn):
+    with open(fn, 'rb') as f: return f.read()
 
 @contextmanager
 def _naming(name):
@@ -47,7 +51,8 @@ def _orientation(im):
 
 def _upright_rgb(im):
     "`im` turned as its EXIF note says, with three colours; what is transparent becomes white."
-    im = ImageOps.exif_transpose(im)
+    im.load()
+    if _orientation(im) != 1: im = ImageOps.exif_transpose(im)
     if im.mode == 'RGB': return im
     if im.mode.startswith('I;16'): im = im.point(lambda v: v/256).convert('L')
     if im.has_transparency_data:
@@ -55,7 +60,11 @@ def _upright_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/04_vision.ipynb #f5bd112d
+# %% ../nbs/04_vision.ipynb #7c2af9eb
+def _power(shrink):
+    "The largest of 1, 2, 4, 8 that is not above `shrink`."
+    return 2**min(3, int(math.log2(max(1, shrink))))
+
 class PILImage(Image.Image):
     "An RGB picture, upright, decoded when its pixels are needed. A Pillow image with fastai's `create`, `shape`, `to_thumb`."
     _file = _data = None # not decoded yet: the opened file, and its bytes
@@ -67,15 +76,13 @@ class PILImage(Image.Image):
         self = cls()
         im, self._data, self.name = _source(fn)
         self._mode = 'RGB'
-        if self._data is None: self._take(_upright_rgb(im))
+        if self._data is None: self._take(self._decode(im))
         else:
             with _naming(self.name): turned = _orientation(im) in (5, 6, 7, 8) # these swap width and height
             self._file, self._size = im, im.size[::-1] if turned else im.size
         return self
 
-    def _take(self, im):
-        im.load()
-        self.im, self._size, self._file, self._data = im.im, im.size, None, None
+    def _take(self, im): self.im, self._size, self._file, self._data = im.im, im.size, None, None
 
     def _decode(self, im):
         with _naming(self.name): return _upright_rgb(im)
@@ -88,49 +95,57 @@ class PILImage(Image.Image):
         im, self._file = self._file or Image.open(io.BytesIO(self._data)), None # reduced decoding uses a file up
         return im
 
-    def _reduced(self, shrink):
-        "The picture and its scale: at 1/2, 1/4 or 1/8 if it may be `shrink` times smaller and its file allows that."
-        if self._data is not None and shrink >= 2 and self.format_of() == 'JPEG':
-            im, k = self._fresh(), 2**min(3, int(math.log2(shrink)))
-            full = im.size
-            im.draft(None, (full[0]//k, full[1]//k))
-            return self._decode(im), (k if im.size != full else 1)
-        self.load()
-        return self, 1
-
-    def reduced(self, shrink): # -> PILImage
-        "The picture at 1/2, 1/4 or 1/8, whichever is the smallest that is not more than `shrink` times smaller."
-        k = 2**min(3, int(math.log2(max(1, shrink))))
-        im, done = self._reduced(k)
-        return PILImage.create(im if done == k else im.reduce(k//done))
-
-    def format_of(self):
-        "The format of the file, such as 'JPEG', while the picture is not decoded; else `None`."
-        return None if self._data is None else (self._file or Image.open(io.BytesIO(self._data))).format
-
-    def crop_resize(self, box, size, resample=Image.Resampling.BILINEAR): # (left, top, right, bottom), (width, height) -> PILImage
-        "Cut out `box` and scale it to `size`, in one step, decoding no more detail than that needs."
-        left, top, right, bottom = box
-        im, k = self._reduced(min((right-left)/size[0], (bottom-top)/size[1]))
-        inner = [v/k for v in box]
-        outer = [math.floor(inner[0]), math.floor(inner[1]), min(math.ceil(inner[2]), im.width), min(math.ceil(inner[3]), im.height)]
-        if outer != [0, 0, im.width, im.height]: im = im.crop(outer)
-        inner = [inner[0]-outer[0], inner[1]-outer[1], min(inner[2]-outer[0], im.width), min(inner[3]-outer[1], im.height)]
-        return PILImage.create(im.resize(size, resample, box=inner))
-
-    def resize(self, size, resample=Image.Resampling.BILINEAR, **kw): return PILImage.create(super().resize(size, resample, **kw))
-
-    def to_thumb(self, h, w=None): # -> PILImage
-        "A small copy at most `h` high and `w` wide (`w=h` unless given), with the sides in proportion; never enlarged."
-        scale = min(1, h/self.height, (w or h)/self.width)
-        return self.crop_resize((0, 0, *self.size), (max(1, round(self.width*scale)), max(1, round(self.height*scale))))
-
     @property
     def shape(self): return self.height, self.width
     @property
     def aspect(self): return self.width/self.height
     def __repr__(self): return f'{type(self).__name__} mode={self.mode} size={self.width}x{self.height}'
     def show(self, ctx=None, **kw): return show_image(self, ctx, **kw)
+
+# %% ../nbs/04_vision.ipynb #2f25b540
+@patch
+def _is_jpeg(self:PILImage):
+    "Is this a JPEG that nobody has decoded yet?"
+    return self._data is not None and (self._file or Image.open(io.BytesIO(self._data))).format == 'JPEG'
+
+@patch
+def _reduced(self:PILImage, shrink):
+    "The picture and its scale: at 1/2, 1/4 or 1/8 if it may be `shrink` times smaller and its file allows that."
+    k = _power(shrink)
+    if k == 1 or not self._is_jpeg():
+        self.load()
+        return self, 1
+    im = self._fresh()
+    full = im.size
+    im.draft(None, (full[0]//k, full[1]//k))
+    return self._decode(im), (k if im.size != full else 1)
+
+@patch
+def reduced(self:PILImage, shrink): # -> PILImage
+    "The picture at 1/2, 1/4 or 1/8, whichever is the smallest that is not more than `shrink` times smaller."
+    im, done = self._reduced(shrink)
+    k = _power(shrink)
+    return PILImage.create(im if done == k else im.reduce(k//done))
+
+@patch
+def crop_resize(self:PILImage, box, size, resample=Image.Resampling.BILINEAR): # (left, top, right, bottom), (width, height) -> PILImage
+    "Cut out `box` and scale it to `size`, in one step, decoding no more detail than that needs."
+    left, top, right, bottom = box
+    im, k = self._reduced(min((right-left)/size[0], (bottom-top)/size[1]))
+    inner = [v/k for v in box]
+    outer = [math.floor(inner[0]), math.floor(inner[1]), min(math.ceil(inner[2]), im.width), min(math.ceil(inner[3]), im.height)]
+    if outer != [0, 0, im.width, im.height]: im = im.crop(outer)
+    inner = [inner[0]-outer[0], inner[1]-outer[1], min(inner[2]-outer[0], im.width), min(inner[3]-outer[1], im.height)]
+    return PILImage.create(Image.Image.resize(im, size, resample, box=inner))
+
+@patch
+def resize(self:PILImage, size, resample=Image.Resampling.BILINEAR, **kw): return PILImage.create(Image.Image.resize(self, size, resample, **kw))
+
+@patch
+def to_thumb(self:PILImage, h, w=None): # -> PILImage
+    "A small copy at most `h` high and `w` wide (`w=h` unless given), with the sides in proportion; never enlarged."
+    scale = min(1, h/self.height, (w or h)/self.width)
+    return self.crop_resize((0, 0, *self.size), (max(1, round(self.width*scale)), max(1, round(self.height*scale))))
 
 # %% ../nbs/04_vision.ipynb #9237ecf7
 def show_image(im, ctx=None, title=None, figsize=None, cmap='gray', **kw): # A picture, `[H,W,3]` or `[3,H,W]` -> matplotlib axes
@@ -187,7 +202,7 @@ class Normalize(SampleTransform):
         mean, std = [v.to(x.device).reshape(v.shape[-3:] if x.ndim == 3 else v.shape) for v in (self.mean, self.std)]
         return (x*std + mean).clamp(0, 1)
 
-# %% ../nbs/04_vision.ipynb #8c45b86b
+# %% ../nbs/04_vision.ipynb #e64413da
 class _ToNormalised(SampleTransform):
     "`IntToFloatTensor` and `Normalize` as one multiplication and one addition."
     order = 10
@@ -195,7 +210,10 @@ class _ToNormalised(SampleTransform):
         self.norm, self.scale, self.shift = norm, 1/(to_float.div*norm.std), -norm.mean/norm.std
     def apply(self, x, drawn):
         if not (isinstance(x, TensorImage) and x.dtype == torch.uint8): return self.norm.apply(x, drawn)
-        return x.permute(0, 3, 1, 2).float().mul_(self.scale.to(x.device)).add_(self.shift.to(x.device))
+        b, h, w, c = x.shape
+        scale, shift = [v.flatten().to(x.device).repeat(w) for v in (self.scale, self.shift)]
+        rows = x.reshape(b*h, w*c).float().mul_(scale).add_(shift) # rows of red, green, blue, red, ...: long runs are what processors like
+        return rows.view(b, h, w, c).permute(0, 3, 1, 2)
     def decode_one(self, x): return self.norm.decode_one(x)
     def __repr__(self): return 'IntToFloatTensor+Normalize'
 
@@ -244,7 +262,7 @@ class PointScaler(SampleTransform):
         def pixels(x): return (x.view(-1, 2) + 1)*tensor(size)/2 if isinstance(x, TensorPoint) else x
         return sample if size is None else tuple(map(pixels, sample))
 
-# %% ../nbs/04_vision.ipynb #c7786410
+# %% ../nbs/04_vision.ipynb #f123cac7
 class ResizeMethod:
     "The ways of `Resize`, with fastai's names."
     Squish, Crop, Pad = 'squish', 'crop', 'pad'
@@ -266,9 +284,30 @@ def _in_box(p, size, box): # points in -1..1 of a picture, its size, (left, top,
     corner, far = tensor(box[:2]), tensor(box[2:])
     return ((p + 1)*tensor(size)/2 - corner)*2/(far - corner) - 1
 
-class Resize(SampleTransform):
-    "Every picture to `size`: an int, or (height, width). Crop: at a random place in training, at the centre in validation."
+class Cut(SampleTransform):
+    "What all ways have in common. A subclass says `place(size, drawn)`: which box of a picture, and the size it is scaled to, of which the centre is kept."
     order = 1
+
+    def apply(self, x, drawn):
+        if isinstance(x, TensorPoint): return self.points(x, drawn.size, *self.place(drawn.size, drawn))
+        if not isinstance(x, PILImage): return x
+        box, to = self.place(x.size, drawn)
+        x = x.crop_resize(box, to)
+        return x if to == self.size else PILImage.create(x.crop(self.centre(to)))
+
+    def points(self, p, size, box, to):
+        p = _in_box(p, size, box)
+        return p if to == self.size else p*tensor(to)/tensor(self.size)
+
+    def centre(self, to): # -> (left, top, right, bottom)
+        left, top = [(a - b)//2 for a,b in zip(to, self.size)]
+        return left, top, left + self.size[0], top + self.size[1]
+
+# %% ../nbs/04_vision.ipynb #21cb194b
+_Drawn = namedtuple('_Drawn', 'size chosen') # the picture's (width, height), and what was drawn
+
+class Resize(Cut):
+    "Every picture to `size`: an int, or (height, width). Crop: at a random place in training, at the centre in validation."
     def __init__(self, size, method=ResizeMethod.Crop, pad_mode=PadMode.Reflection):
         if method not in ('squish', 'crop', 'pad'): raise ValueError(f"method={method!r}; it is one of 'squish', 'crop', 'pad'.")
         if pad_mode not in _np_pad: raise ValueError(f"pad_mode={pad_mode!r}; it is one of {', '.join(map(repr, _np_pad))}.")
@@ -276,7 +315,7 @@ class Resize(SampleTransform):
 
     def draw(self, sample, train):
         rng = item_rng()
-        return (rng.random(), rng.random()) if train else (0.5, 0.5), _picture_size(sample)
+        return _Drawn(_picture_size(sample), (rng.random(), rng.random()) if train else (0.5, 0.5))
 
     def box(self, size, at): # (width, height), fractions -> (left, top, right, bottom)
         "The part of a picture of `size` that is kept; padding reaches over its edges."
@@ -287,25 +326,20 @@ class Resize(SampleTransform):
         left, top = int(at[0]*(w-cw)), int(at[1]*(h-ch))
         return left, top, left+cw, top+ch
 
-    def apply(self, x, drawn):
-        at, size = drawn
-        if isinstance(x, TensorPoint): return _in_box(x, size, self.box(size, at))
-        if not isinstance(x, PILImage): return x
-        left, top, right, bottom = box = self.box(x.size, at)
-        if self.method == 'pad': x, box = self._padded(x, box), (0, 0, right-left, bottom-top)
-        return x.crop_resize(box, self.size)
+    def place(self, size, drawn): return self.box(size, drawn.chosen), self.size
 
-    def _padded(self, x, box):
-        left, top, right, bottom = box
+    def apply(self, x, drawn):
+        if self.method != 'pad' or not isinstance(x, PILImage): return super().apply(x, drawn)
+        left, top, right, bottom = self.box(x.size, drawn.chosen)
         pads = ((max(0, -top), max(0, bottom-x.height)), (max(0, -left), max(0, right-x.width)), (0, 0))
-        return PILImage.create(np.pad(np.asarray(x), pads, mode=_np_pad[self.pad_mode]))
+        padded = PILImage.create(np.pad(np.asarray(x), pads, mode=_np_pad[self.pad_mode]))
+        return padded.crop_resize((0, 0, right-left, bottom-top), self.size)
 
     def __repr__(self): return f'Resize({self.size[1]}x{self.size[0]}, {self.method})'
 
-# %% ../nbs/04_vision.ipynb #800a3399
-class RandomResizedCrop(SampleTransform):
+# %% ../nbs/04_vision.ipynb #3d40ce7c
+class RandomResizedCrop(Cut):
     "Training: a random part of each picture, scaled to `size`. Validation: the whole picture squished a little larger, then its centre."
-    order = 1
     def __init__(self, size, min_scale=0.08, ratio=(3/4, 4/3), val_xtra=0.14, max_scale=1.):
         self.size = _wh(size)
         if not 0 < min_scale <= max_scale <= 1: raise ValueError(f"Scales are parts of the area: 0 < min_scale <= max_scale <= 1, not {min_scale} and {max_scale}.")
@@ -314,7 +348,7 @@ class RandomResizedCrop(SampleTransform):
 
     def draw(self, sample, train):
         size = _picture_size(sample)
-        return size, self.box(size, item_rng()) if train and size is not None else None
+        return _Drawn(size, self.box(size, item_rng()) if train and size is not None else None)
 
     def box(self, size, rng): # (width, height), generator -> (left, top, right, bottom)
         "The part to cut out of a picture of `size`."
@@ -331,17 +365,49 @@ class RandomResizedCrop(SampleTransform):
         left, top = (w-cw)//2, (h-ch)//2
         return left, top, left+cw, top+ch
 
-    def apply(self, x, drawn):
-        size, box = drawn
+    def place(self, size, drawn):
+        if drawn.chosen is not None: return drawn.chosen, self.size
         extra = math.ceil(max(self.size)*self.val_xtra/8)*8
-        (w, h), half = self.size, extra//2
-        if isinstance(x, TensorPoint): return x*tensor([(w+extra)/w, (h+extra)/h]) if box is None else _in_box(x, size, box)
-        if not isinstance(x, PILImage): return x
-        if box is not None: return x.crop_resize(box, self.size)
-        larger = x.crop_resize((0, 0, *x.size), (w+extra, h+extra))
-        return PILImage.create(larger.crop((half, half, half+w, half+h)))
+        return (0, 0, *size), (self.size[0]+extra, self.size[1]+extra)
 
     def __repr__(self): return f'RandomResizedCrop({self.size[1]}x{self.size[0]}, min_scale={self.min_scale})'
+
+# %% ../nbs/04_vision.ipynb #53c5be32
+def _scaled(im, size): # an RGB picture, (width, height) -> uint8 [H,W,3]
+    "Bilinear with antialiasing, as Pillow's `resize`, up to rounding."
+    x = torch.from_numpy(np.array(im))[None].permute(0, 3, 1, 2) # the other way round, torch would not see that colours lie last
+    return F.interpolate(x, size=size[::-1], mode='bilinear', antialias=True)[0].permute(1, 2, 0)
+
+# %% ../nbs/04_vision.ipynb #2f65ed08
+class _CutToTensor(SampleTransform):
+    "A `Cut` and `ToTensor` in one."
+    def __init__(self, cut, to_tensor): self.cut, self.to_tensor, self.order = cut, to_tensor, cut.order
+
+    def draw(self, sample, train):
+        first = next((x for x in sample if isinstance(x, PILImage)), None)
+        return self.cut.draw(sample, train), first is not None and first._is_jpeg()
+
+    def place(self, size, drawn, jpeg): # -> box, the size it is scaled to, how much smaller the picture is decoded
+        (left, top, right, bottom), to = self.cut.place(size, drawn)
+        k = _power(min((right-left)/to[0], (bottom-top)/to[1])) if jpeg else 1
+        return tuple((v + k//2)//k*k for v in (left, top, right, bottom)), to, k
+
+    def apply(self, x, drawn):
+        drawn, jpeg = drawn
+        if isinstance(x, TensorPoint): return self.cut.points(x, drawn.size, *self.place(drawn.size, drawn, jpeg)[:2])
+        if not isinstance(x, PILImage): return self.to_tensor.apply(x, None)
+        box, to, k = self.place(x.size, drawn, x._is_jpeg())
+        im, k = x._reduced(k)
+        box = tuple(min(v//k, end) for v,end in zip(box, im.size*2))
+        out = _scaled(im if box == (0, 0, *im.size) else im.crop(box), to)
+        left, top, right, bottom = self.cut.centre(to)
+        return TensorImage(out[top:bottom, left:right])
+
+    def __repr__(self): return f'{self.cut}+ToTensor'
+
+@patch
+def fuse(self:Cut, after):
+    if type(self) in (Resize, RandomResizedCrop) and type(after) is ToTensor and getattr(self, 'method', '') != 'pad': return _CutToTensor(self, after)
 
 # %% ../nbs/04_vision.ipynb #a2aedd37
 class OpenImage:

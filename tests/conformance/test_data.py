@@ -346,6 +346,37 @@ def test_random_crop_in_validation_is_squish_then_centre(w, h, th, tw):
     larger, half = Image.fromarray(a).resize((tw+extra, th+extra), Image.Resampling.BILINEAR), extra//2
     same_pixels(RandomResizedCrop((th, tw))(PILImage.create(a), split_idx=1), larger.crop((half, half, half+tw, half+th)))
 
+cuts = st.one_of(st.tuples(sides, sides).map(RandomResizedCrop), st.tuples(sides, sides, st.sampled_from(['crop', 'squish'])).map(lambda o: Resize(o[:2], o[2])))
+
+@given(w=sides, h=sides, cut=cuts, split_idx=st.integers(0, 1), seed=st.integers(0, 99))
+def test_cut_fused_with_totensor_is_cut_then_totensor_up_to_rounding(w, h, cut, split_idx, seed):
+    im, p = PILImage.create(smooth(h, w)), TensorPoint.create([.3, -.5])
+    fused = Pipeline([cut, ToTensor], split_idx)
+    assert len(fused.tfms) == 1
+    random.seed(seed); x, p2 = fused((im, p))
+    random.seed(seed); ref, p1 = cut((im, p), split_idx)
+    assert type(x) is TensorImage and x.dtype == torch.uint8 and x.shape == (*ref.shape, 3)
+    assert np.abs(x.numpy().astype(int) - np.asarray(ref).astype(int)).max() <= 1
+    torch.testing.assert_close(p2.plain(), p1.plain())
+
+@settings(max_examples=40, deadline=None)
+@given(w=st.integers(150, 700), h=st.integers(150, 700), at=st.tuples(st.floats(.3, .7), st.floats(.3, .7)), split_idx=st.integers(0, 1), seed=st.integers(0, 99))
+def test_point_stays_on_its_pixel_in_a_jpeg_decoded_at_reduced_scale(w, h, at, split_idx, seed):
+    ys, xs = np.mgrid[:h, :w] + .5
+    dot = np.exp(-((xs-at[0]*w)**2 + (ys-at[1]*h)**2)/(2*5**2))
+    im = PILImage.create(encoded(np.repeat((255*dot).round().astype('uint8')[..., None], 3, -1), quality=95))
+    pipe = Pipeline([PointScaler, RandomResizedCrop((40, 52), min_scale=.6), ToTensor], split_idx)
+    random.seed(seed); x, p = pipe((im, TensorPoint.create([at[0]*w, at[1]*h])))
+    if p.plain().abs().max() > .7: return # too near to the edge: part of the dot is outside
+    light = x.numpy().astype(float).mean(-1); light[light < 8] = 0
+    ys, xs = np.mgrid[:40, :52] + .5
+    seen = np.array([(xs*light).sum(), (ys*light).sum()])/light.sum()
+    np.testing.assert_allclose((p.numpy()[0] + 1)/2*(52, 40), seen, atol=.5)
+
+def test_what_cannot_fuse_does_not():
+    class Mine(Resize): pass
+    for tfms in ([Resize(8, 'pad'), ToTensor], [Mine(8), ToTensor], [Resize(8)]): assert len(Pipeline(tfms).tfms) == len(tfms)
+
 @settings(max_examples=60)
 @given(st.data())
 def test_reduced_decoding_is_close_to_full_and_never_too_small(data):
