@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/02_dataloaders.ipynb #9d79c59b
+# %% ../nbs/02_dataloaders.ipynb #a3eee5d6
 def _stack(ts):
     shapes = [list(t.shape) for t in ts]
     odd = next((i for i,s in enumerate(shapes) if s != shapes[0]), None)
@@ -22,7 +22,7 @@ def _stack(ts):
         e.odd = odd
         raise e
     if ts[0].dtype == torch.uint8: # pictures: numpy copies in this thread, torch would ask for cores that are busy decoding
-        return torch.from_numpy(np.stack([t.numpy() for t in ts])).as_subclass(type(ts[0]))
+        return torch.from_numpy(np.stack([t.as_subclass(Tensor).numpy() for t in ts])).as_subclass(type(ts[0]))
     return torch.stack(list(ts))
 
 def collate(b:list): # Samples: tensors, arrays, numbers, strings, or tuples, lists and dicts of these
@@ -32,7 +32,9 @@ def collate(b:list): # Samples: tensors, arrays, numbers, strings, or tuples, li
     if isinstance(one, np.ndarray): return _stack([torch.from_numpy(o) for o in b])
     if isinstance(one, (bool, int, float, np.number, np.bool_)): return tensor(np.array(b) if isinstance(one, np.generic) else b)
     if isinstance(one, (str, bytes, Path)): return tuple(b)
-    if isinstance(one, dict): return {k: collate([o[k] for o in b]) for k in one}
+    if isinstance(one, dict):
+        if any(o.keys() != one.keys() for o in b): raise ValueError(f"The samples of a batch differ in their keys: {', '.join(map(repr, sorted({str(list(o)) for o in b})))}.")
+        return {k: collate([o[k] for o in b]) for k in one}
     if isinstance(one, (tuple, list)):
         if len({len(o) for o in b}) > 1: raise ValueError(f"The samples of a batch differ in length: {sorted({len(o) for o in b})}.")
         return type(one)(collate(column) for column in zip(*b))
@@ -60,7 +62,7 @@ def item_rng(): # -> an object with the functions of Python's `random`
     "The random generator of the item being loaded in this thread; outside a loader, Python's own `random`."
     return getattr(_item, 'rng', None) or random
 
-# %% ../nbs/02_dataloaders.ipynb #6cb77006
+# %% ../nbs/02_dataloaders.ipynb #5147b256
 class DataLoader:
     "Batches of a dataset, as in PyTorch and fastai: shuffled if you like, loaded ahead by `num_workers` threads."
     def __init__(self,
@@ -102,55 +104,64 @@ class DataLoader:
         finally:
             if hasattr(self.after_batch, 'end_epoch'): self.after_batch.end_epoch(whole)
 
-    def _batches(self):
-        seed = torch.randint(2**63-1, ()).item()
-        order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
-        batches = (order[i*self.bs:(i+1)*self.bs] for i in range(len(self)))
-        load = partial(self._load, seed)
-        if not self.num_workers: yield from (self._batch([load(i) for i in b]) for b in batches); return
-        pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix='DataLoader')
-        try: yield from map(self._batch, _load_ahead(pool, self.num_workers, load, batches))
-        finally: pool.shutdown(cancel_futures=True)
+# %% ../nbs/02_dataloaders.ipynb #90123bce
+@patch
+def _batches(self:DataLoader):
+    seed = torch.randint(2**63-1, ()).item()
+    order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
+    batches = (order[i*self.bs:(i+1)*self.bs] for i in range(len(self)))
+    load = partial(self._load, seed)
+    if not self.num_workers: yield from (self._batch([load(i) for i in b]) for b in batches); return
+    pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix='DataLoader')
+    try: yield from map(self._batch, _load_ahead(pool, self.num_workers, load, batches))
+    finally: pool.shutdown(cancel_futures=True)
 
-    def _load(self, seed, i):
-        outer, _item.rng = getattr(_item, 'rng', None), random.Random(seed + i)
-        try:
-            sample = self.dataset[i]
-            return i, sample if self.after_item is None else self.after_item(sample)
-        except Exception as e:
-            e.add_note(f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.')
-            raise
-        finally: _item.rng = outer
+@patch
+def _load(self:DataLoader, seed, i):
+    outer, _item.rng = getattr(_item, 'rng', None), random.Random(seed + i)
+    try:
+        sample = self.dataset[i]
+        return i, sample if self.after_item is None else self.after_item(sample)
+    except Exception as e:
+        e.add_note(f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.')
+        raise
+    finally: _item.rng = outer
 
-    def _batch(self, loaded):
-        idxs, samples = zip(*loaded)
-        try: b = self.collate_fn(list(samples))
-        except Exception as e:
-            e.add_note(f"This batch is of the items {', '.join(map(str, idxs[:10]))}{' ...' if len(idxs) > 10 else ''}")
-            if hasattr(e, 'odd'): e.add_note('; '.join(f'sample {k} is item {idxs[k]}{self._named(idxs[k])}' for k in (0, e.odd)))
-            raise
-        if self.device is not None: b = to_device(b, self.device, non_blocking=True)
-        return b if self.after_batch is None else self.after_batch(b)
+# %% ../nbs/02_dataloaders.ipynb #f39ab915
+@patch
+def _batch(self:DataLoader, loaded):
+    idxs, samples = zip(*loaded)
+    try: b = self.collate_fn(list(samples))
+    except Exception as e:
+        e.add_note(f"This batch is of the items {', '.join(map(str, idxs[:10]))}{' ...' if len(idxs) > 10 else ''}")
+        if hasattr(e, 'odd'): e.add_note('; '.join(f'sample {k} is item {idxs[k]}{self._named(idxs[k])}' for k in (0, e.odd)))
+        raise
+    if self.device is not None: b = to_device(b, self.device, non_blocking=True)
+    return b if self.after_batch is None else self.after_batch(b)
 
-    def _named(self, i):
-        "The file of item `i`, if items are files."
-        items = getattr(self.dataset, 'items', None)
-        return f': {items[i]}' if isinstance(items, (list, L)) and isinstance(items[i], (str, Path)) else ''
+@patch
+def _named(self:DataLoader, i):
+    "The file of item `i`, if items are files."
+    items = getattr(self.dataset, 'items', None)
+    return f': {items[i]}' if isinstance(items, (list, L)) and isinstance(items[i], (str, Path)) else ''
 
-    def one_batch(self):
-        "The first batch of a new epoch."
-        if not self.n: raise ValueError("No batch: the dataset is empty.")
-        if not len(self): raise ValueError(f"No batch: {self.n} samples, bs={self.bs}, drop_last={self.drop_last}. Take a smaller `bs`.")
-        batches = iter(self)
-        try: return next(batches)
-        finally: batches.close()
+# %% ../nbs/02_dataloaders.ipynb #7fb8561b
+@patch
+def one_batch(self:DataLoader):
+    "The first batch of a new epoch."
+    if not self.n: raise ValueError("No batch: the dataset is empty.")
+    if not len(self): raise ValueError(f"No batch: {self.n} samples, bs={self.bs}, drop_last={self.drop_last}. Take a smaller `bs`.")
+    batches = iter(self)
+    try: return next(batches)
+    finally: batches.close()
 
-    def new(self, dataset=None, **kwargs): # -> DataLoader
-        "The same loader over another dataset or with other settings."
-        keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device'.split()}
-        return type(self)(self.dataset if dataset is None else dataset, **{**keep, **kwargs})
+@patch
+def new(self:DataLoader, dataset=None, **kwargs): # -> DataLoader
+    "The same loader over another dataset or with other settings."
+    keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device'.split()}
+    return type(self)(self.dataset if dataset is None else dataset, **{**keep, **kwargs})
 
-# %% ../nbs/02_dataloaders.ipynb #df1e45a4
+# %% ../nbs/02_dataloaders.ipynb #94b6d9bb
 def _at(items, i):
     "Item `i` by position: also for a DataFrame, whatever its index is."
     return items.iloc[i] if hasattr(items, 'iloc') else items[i]
@@ -171,17 +182,6 @@ class Column:
                 raise
         return item
 
-    def setup(self, items, train): # All the items, and the positions of those for training; `None`: it is set up, only check
-        "Show functions the values that they want to see: `check_value` each one, `setup` those for training, `check` all."
-        for k,f in enumerate(self.fns):
-            if not any(hasattr(f, o) for o in ('check_value', 'setup', 'check')): continue
-            before = Column(self.fns[:k])
-            values = [_noting(i, before, _at(items, i)) for i in range(len(items))]
-            if hasattr(f, 'check_value'):
-                for i,v in enumerate(values): _noting(i, f.check_value, v)
-            if hasattr(f, 'setup') and train is not None: f.setup([values[i] for i in train])
-            if hasattr(f, 'check'): f.check(values)
-
     def decode(self, value):
         "Undo the functions that have a `decode`, last one first: back to what a person reads."
         for f in reversed(self.fns):
@@ -194,6 +194,19 @@ class Column:
 
     def __repr__(self): return ' -> '.join(map(_name, self.fns)) or 'the item itself'
 
+# %% ../nbs/02_dataloaders.ipynb #d6e051a7
+@patch
+def setup(self:Column, items, train): # All the items, and the positions of those for training; `None`: it is set up, only check
+    "Show functions the values that they want to see: `check_value` each one, `setup` those for training, `check` all."
+    for k,f in enumerate(self.fns):
+        if not any(hasattr(f, o) for o in ('check_value', 'setup', 'check')): continue
+        before = Column(self.fns[:k])
+        values = [_noting(i, before, _at(items, i)) for i in range(len(items))]
+        if hasattr(f, 'check_value'):
+            for i,v in enumerate(values): _noting(i, f.check_value, v)
+        if hasattr(f, 'setup') and train is not None: f.setup([values[i] for i in train])
+        if hasattr(f, 'check'): f.check(values)
+
 def _noting(i, f, item):
     try: return f(item)
     except Exception as e:
@@ -204,7 +217,7 @@ def _brief(o, n=200):
     s = str(o.to_dict()) if hasattr(o, 'to_dict') else repr(o)
     return s if len(s) <= n else s[:n] + ' ...'
 
-# %% ../nbs/02_dataloaders.ipynb #6844e8f7
+# %% ../nbs/02_dataloaders.ipynb #085165e5
 class Datasets:
     "Items, and a column of functions for each variable; `[i]` is the tuple of the columns' values for item `i`."
     def __init__(self,
@@ -242,34 +255,37 @@ class Datasets:
     def train(self): return self.subset(0)
     @property
     def valid(self): return self.subset(1)
-    @property
-    def items(self):
-        "The items of this set or view."
-        return self.all_items.iloc[self.idxs] if hasattr(self.all_items, 'iloc') else L(self.all_items)[self.idxs]
-
-    def value(self, i, column=-1):
-        "Sample `i` of one column only; no other column does any work."
-        return self.columns[column](_at(self.all_items, self.idxs[i]))
-
-    def decode(self, sample): # A tuple as `[i]` gives it
-        "The sample as a person reads it: label names for numbers."
-        return tuple(c.decode(v) for c,v in zip(self.columns, sample))
-
-    @property
-    def vocab(self):
-        "The vocabulary of the column that has one; an `L` of them if several have."
-        vocabs = [v for v in (c.find('vocab') for c in self.columns) if v is not None]
-        if not vocabs: raise AttributeError("No column of these datasets has a vocabulary: only categories have one.")
-        return vocabs[0] if len(vocabs) == 1 else L(vocabs)
-
-    @property
-    def c(self):
-        "The number of outputs that a model needs for the last column."
-        n = self.columns[-1].find('c')
-        if n is None: raise AttributeError(f"The last column ({self.columns[-1]}) does not tell its number of outputs.")
-        return n
-
     def __repr__(self): return f'Datasets: {len(self)} samples of ' + ' | '.join(map(str, self.columns))
+
+# %% ../nbs/02_dataloaders.ipynb #cb2c921c
+@patch(as_prop=True)
+def items(self:Datasets):
+    "The items of this set or view."
+    return self.all_items.iloc[self.idxs] if hasattr(self.all_items, 'iloc') else L(self.all_items)[self.idxs]
+
+@patch
+def value(self:Datasets, i, column=-1):
+    "Sample `i` of one column only; no other column does any work."
+    return self.columns[column](_at(self.all_items, self.idxs[i]))
+
+@patch
+def decode(self:Datasets, sample): # A tuple as `[i]` gives it
+    "The sample as a person reads it: label names for numbers."
+    return tuple(c.decode(v) for c,v in zip(self.columns, sample))
+
+@patch(as_prop=True)
+def vocab(self:Datasets):
+    "The vocabulary of the column that has one; an `L` of them if several have."
+    vocabs = [v for v in (c.find('vocab') for c in self.columns) if v is not None]
+    if not vocabs: raise AttributeError("No column of these datasets has a vocabulary: only categories have one.")
+    return vocabs[0] if len(vocabs) == 1 else L(vocabs)
+
+@patch(as_prop=True)
+def c(self:Datasets):
+    "The number of outputs that a model needs for the last column."
+    n = self.columns[-1].find('c')
+    if n is None: raise AttributeError(f"The last column ({self.columns[-1]}) does not tell its number of outputs.")
+    return n
 
 # %% ../nbs/02_dataloaders.ipynb #734479ed
 _index_labels = "Were these index labels of a frame, or a mask? Positions are needed: use `ColSplitter`."
@@ -292,7 +308,7 @@ def _check_overlap(splits):
         if both: raise ValueError(f"Item {min(both)} is in split {k} and in an earlier one: the validation score would be of items seen in training. {_index_labels}")
         seen.update(s)
 
-# %% ../nbs/02_dataloaders.ipynb #428cad76
+# %% ../nbs/02_dataloaders.ipynb #0fe2bbcf
 class DataLoaders:
     "A training and a validation loader, bundled: `.train`, `.valid`, and what a `Learner` needs to know of them."
     def __init__(self, *loaders, path='.', device=None): # Loaders; a folder for what training writes; a device to move to
@@ -321,28 +337,35 @@ class DataLoaders:
     def valid(self):
         if len(self) < 2: raise AttributeError("There is no validation loader: these DataLoaders were made from one loader.")
         return self.loaders[1]
-    @property
-    def train_ds(self): return self.train.dataset
-    @property
-    def valid_ds(self): return self.valid.dataset
-    @property
-    def bs(self): return self.train.bs
-    @property
-    def device(self): return self.train.device
-    @property
-    def vocab(self): return self.train_ds.vocab
-    @property
-    def c(self): return self.train_ds.c
-    @property
-    def n_inp(self): return getattr(self.train_ds, 'n_inp', 1)
 
-    def one_batch(self):
-        "The first batch of a new training epoch."
-        return self.train.one_batch()
+# %% ../nbs/02_dataloaders.ipynb #9964e3b0
+@patch(as_prop=True)
+def train_ds(self:DataLoaders): return self.train.dataset
+@patch(as_prop=True)
+def valid_ds(self:DataLoaders): return self.valid.dataset
+@patch(as_prop=True)
+def bs(self:DataLoaders): return self.train.bs
+@patch(as_prop=True)
+def device(self:DataLoaders): return self.train.device
+@patch(as_prop=True)
+def vocab(self:DataLoaders): return self.train_ds.vocab
+@patch(as_prop=True)
+def c(self:DataLoaders): return self.train_ds.c
+@patch(as_prop=True)
+def n_inp(self:DataLoaders): return getattr(self.train_ds, 'n_inp', 1)
 
-    def to(self, device):
-        "Send all batches to `device` from now on."
-        for dl in self.loaders: dl.device = torch.device(device)
-        return self
-    def cpu(self): return self.to('cpu')
-    def cuda(self): return self.to('cuda')
+@patch
+def one_batch(self:DataLoaders):
+    "The first batch of a new training epoch."
+    return self.train.one_batch()
+
+@patch
+def to(self:DataLoaders, device):
+    "Send all batches to `device` from now on."
+    for dl in self.loaders: dl.device = torch.device(device)
+    return self
+
+@patch
+def cpu(self:DataLoaders): return self.to('cpu')
+@patch
+def cuda(self:DataLoaders): return self.to('cuda')
