@@ -23,6 +23,7 @@ class URLs:
     BIWI_HEAD_POSE = S3_IMAGELOC + 'biwi_head_pose.tgz'
     PASCAL_SAMPLE = 'sample://pascal_sample'
     BIWI_SAMPLE = 'sample://biwi_sample'
+    BEARS_SAMPLE = 'sample://bears_sample'
 
 _known = {URLs.PASCAL_2007: (1_637_796_771, '433b4706eb7c42bd74e7f784e3fdf244'), # size in bytes, md5
           URLs.BIWI_HEAD_POSE: (452_316_199, '00f4ccf66e8cba184bc292fdc08fb237')}

@@ -8,8 +8,8 @@ __all__ = ['CancelBackwardException', 'CancelStepException', 'CancelBatchExcepti
            'trainable_params', 'bn_bias_params', 'Learner', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback',
            'SchedCos', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'GatherPredsCallback']
 
-# %% ../nbs/07_learner.ipynb #54f390cc
-import difflib, html, sys, time, warnings
+# %% ../nbs/07_learner.ipynb #59508ec8
+import difflib, html, pickle, re, sys, time, warnings
 from contextlib import contextmanager, nullcontext
 from tqdm import tqdm
 from fastcore.basics import camel2snake
@@ -456,7 +456,7 @@ class _Table:
         table = f'<table border="1" class="dataframe">\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>' if self.names else ''
         return table + (f'<pre>{html.escape(self.status)}</pre>' if self.status else '')
 
-# %% ../nbs/07_learner.ipynb #5a0e310a
+# %% ../nbs/07_learner.ipynb #0485ea5a
 class _NotebookView:
     "One output of the cell, drawn again in place."
     def __init__(self, table):
@@ -482,10 +482,11 @@ class _TextView:
     def row(self): tqdm.write(self.table.line(self.table.rows[-1]))
     def meter(self, n, total, since, desc, note):
         if self.bar is None:
-            self.bar = tqdm(total=total, desc=desc, unit='batch', leave=False, disable=None)
+            self.bar = tqdm(total=total, desc=desc, unit='batch', leave=False, disable=None, delay=1e-9) # draws nothing yet: an interrupt must find the bar, to close it
             self.bar.start_t = since
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(n - self.bar.n)
+        self.bar.refresh()
     def stop(self):
         if self.bar is not None: self.bar.close()
         self.bar = None
@@ -700,14 +701,15 @@ def get_preds(self:Learner,
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
     return tuple(res)
 
-# %% ../nbs/07_learner.ipynb #e262e70b
+# %% ../nbs/07_learner.ipynb #1c3e6ed1
 @patch
 def predict(self:Learner, item): # A file, picture or row, as `dls.test_dl` takes them
     "(decoded label, decision, probabilities) for one item."
     if not hasattr(self.dls, 'test_dl') or not hasattr(self.dls.train_ds, 'decode'):
         raise TypeError("`predict` needs data loaders that know how to open an item: those of a `DataBlock`. Otherwise call `learn.model(x)`.")
-    inp, preds, _, dec = self.get_preds(dl=self.dls.test_dl([item]), with_input=True, with_decoded=True)
-    return self._decoded(_as_tuple(inp), dec)[0][-1], dec[0], preds[0]
+    b = self.dls.test_dl([item]).one_batch() # typed: a point is decoded with the size of its picture
+    preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
+    return self._decoded(b, dec)[0][-1], dec[0], preds[0]
 
 @patch
 def _decoded(self:Learner, xb, dec):
@@ -759,3 +761,74 @@ def to_fp16(self:Learner):
         return self.to_bf16()
     self.autocast, self.scaler = partial(torch.autocast, 'cuda', dtype=torch.float16), torch.amp.GradScaler('cuda')
     return self
+
+# %% ../nbs/07_learner.ipynb #4531896f
+@patch
+def save(self:Learner, file, with_opt=True): # A name without folder and ending -> Path
+    "Write the weights, and what the optimiser remembers if `with_opt`, to `path/model_dir/file.pth`: whole, or not at all. As in fastai."
+    file, state = _model_file(self, file), self.model.state_dict()
+    if with_opt and self.opt is not None: state = {'model': state, 'opt': _python_numbers(self.opt.state_dict())}
+    with atomic_write(file) as tmp: torch.save(state, tmp)
+    return file
+
+def _model_file(learn, name):
+    file = learn.path/learn.model_dir/name
+    return file if file.suffix == '.pth' else file.with_name(f'{file.name}.pth')
+
+def _python_numbers(o):
+    "`o` with Python's numbers in the place of numpy's, which a safe reader refuses."
+    if isinstance(o, dict): return {k: _python_numbers(v) for k,v in o.items()}
+    if isinstance(o, (list, tuple)): return type(o)(map(_python_numbers, o))
+    return o.item() if isinstance(o, np.generic) else o
+
+# %% ../nbs/07_learner.ipynb #cf913a73
+def _read_checkpoint(file, device):
+    if not file.is_file():
+        there = sorted(o.name for o in file.parent.glob('*.pth'))
+        raise FileNotFoundError(f"There is no file {file}. " + (f"Its folder has: {', '.join(there)}." if there else "Nothing is saved in its folder yet."))
+    try:
+        with warnings.catch_warnings(): # an error says more than torch's guesses about pickles
+            warnings.simplefilter('ignore')
+            state = torch.load(file, map_location=device, weights_only=True)
+    except (PermissionError, MemoryError): raise
+    except Exception as e:
+        call = re.search(r'GLOBAL (\S+)', str(e)) if isinstance(e, pickle.UnpicklingError) else None
+        why = f"it asks for `{call[1]}`, and to read such a file could run any code" if call else "it is cut short, damaged, or of another kind"
+        raise ValueError(f"{file} cannot be read as a checkpoint of `learn.save`: {why}. Save again, or take another file.") from None
+    weights = state.get('model') if isinstance(state, dict) and set(state) == {'model', 'opt'} else state
+    if not (isinstance(weights, dict) and weights and all(isinstance(v, Tensor) for v in weights.values())):
+        raise ValueError(f"{file} is no checkpoint of `learn.save`: it holds no weights by name, but a {type(state).__name__}.")
+    return (weights, state['opt']) if weights is not state else (weights, None)
+
+def _check_weights(file, model, weights, strict=True, advice='Build the model as it was when they were saved.'):
+    "Raise `ValueError`, with the file and the tensor, unless `weights` fit the names and shapes of `model.state_dict()`."
+    own = model.state_dict()
+    wrong = [f"{k} is {list(weights[k].shape)} there and {list(v.shape)} in the model" for k,v in own.items() if k in weights and v.shape != weights[k].shape]
+    if strict: wrong += [f"{k} is missing" for k in own if k not in weights] + [f"{k} is not in the model" for k in weights if k not in own]
+    more = f" ({len(wrong)-1} more like this)" if len(wrong) > 1 else ''
+    if wrong: raise ValueError(f"The weights of {file} do not fit this model: {wrong[0]}{more}. {advice}")
+
+# %% ../nbs/07_learner.ipynb #e05a2f61
+@patch
+def load(self:Learner, file, device=None, with_opt=True, strict=True): # -> Learner
+    """Put back what `save` wrote; if it does not fit, raise `ValueError` and change nothing. As in fastai.
+
+    `device`: where to read the file to; the learner's if `None`. `strict=False`: pass over tensors with names that only one side has.
+    Who is frozen is not in the file: call `freeze` or `unfreeze` first, then `load`."""
+    file = _model_file(self, file)
+    weights, opt = _read_checkpoint(file, device or self.device)
+    _check_weights(file, self.model, weights, strict)
+    if opt is not None and with_opt:
+        if self.opt is None: self.create_opt()
+        _check_opt(file, self.opt.param_groups, opt)
+        self.opt.load_state_dict(opt)
+    elif with_opt: warnings.warn(f"{file} has no state of an optimiser: a training begins afresh from these weights.", stacklevel=2)
+    self.model.load_state_dict(weights, strict=strict)
+    return self
+
+def _check_opt(file, groups, opt):
+    def form(groups): return [(len(g['params']), *sorted({'betas', 'momentum'} & set(g))) for g in groups]
+    try: same = form(opt['param_groups']) == form(groups)
+    except (TypeError, KeyError): same = False
+    if not same: raise ValueError(f"The optimiser's state in {file} belongs to another optimiser, or to other groups of parameters. "
+                                  "Make the learner as it was (`opt_func`, `splitter`, `wd_bn_bias`), or load the weights alone: `with_opt=False`.")

@@ -5,15 +5,22 @@
 # %% auto #0
 __all__ = ['cnn_learner', 'load_in_order', 'efficientnet_lite0', 'resnet18', 'resnet34', 'resnet50', 'arch_stats', 'TimmBody',
            'create_body', 'AdaptiveConcatPool2d', 'sigmoid_range', 'SigmoidRange', 'create_head', 'create_vision_model',
-           'body_head_split', 'vision_learner', 'SchedExp', 'LRFinder', 'no_trace', 'valley']
+           'body_head_split', 'vision_learner', 'SchedExp', 'LRFinder', 'no_trace', 'valley', 'Predictor',
+           'load_learner']
 
-# %% ../nbs/08_transfer.ipynb #2645ff79
-import copy, difflib, random, warnings
+# %% ../nbs/08_transfer.ipynb #1913f1f5
+import copy, difflib, json, os, random, warnings
+import course_lib
 from collections import namedtuple
 from contextlib import contextmanager
 from .core import *
+from .dataloaders import *
+from .datablock import *
+from .vision import *
+from .vision import Shrink, crop_mat
+from .losses import activation_for
 from .learner import *
-from .vision import Normalize, imagenet_stats
+from .learner import _check_weights, _place
 
 # %% ../nbs/08_transfer.ipynb #02b11a0a
 def load_in_order(model:nn.Module, weights:dict) -> nn.Module:
@@ -161,7 +168,7 @@ def create_head(
     if y_range is not None: layers.append(SigmoidRange(*y_range))
     return nn.Sequential(*layers)
 
-# %% ../nbs/08_transfer.ipynb #dd2450f2
+# %% ../nbs/08_transfer.ipynb #7e2381e0
 def _init_head(head, init):
     for layer in head.modules():
         if not isinstance(getattr(layer, 'weight', None), Tensor) or layer.weight.ndim < 2: continue
@@ -177,7 +184,15 @@ def create_vision_model(arch, n_out, pretrained=True, cut=None, init=nn.init.kai
     body, head = create_body(arch, pretrained, cut), custom_head
     if head is None: head = create_head(_n_features(body), n_out, pool=getattr(body, 'maps', True), **kwargs)
     if init is not None: _init_head(head, init)
-    return nn.Sequential(body, head)
+    model = nn.Sequential(body, head)
+    model.made_of = dict(arch=_origin(arch), n_out=n_out, cut='a function' if callable(cut) else cut, custom_head=custom_head is not None, **kwargs) # for `export`
+    return model
+
+def _origin(arch): # -> (where it comes from, its name); `None` for code of your own
+    if isinstance(arch, str): return 'timm', arch
+    if isinstance(arch, nn.Module): return None
+    if arch in _archs: return 'course_lib', arch.__name__
+    if getattr(arch, '__module__', '').startswith('torchvision.models.'): return 'torchvision', arch.__name__
 
 # %% ../nbs/08_transfer.ipynb #6b5e7d87
 def body_head_split(model, at=None): # Where the late body begins; at half of the body's parameter tensors if `None`
@@ -343,3 +358,207 @@ def _suggest(self:Recorder, funcs, num_it, show_plot):
     found = [f(lrs, losses, num_it) for f in funcs]
     if show_plot: self.plot_lr_find(suggestions=[point for _,point in found], nms=names)
     return namedtuple('SuggestedLRs', names)(*(lr for lr,_ in found)) if funcs else None
+
+# %% ../nbs/08_transfer.ipynb #a8b8b512
+def _arch_named(origin, name):
+    ours = {f.__name__: f for f in _archs}
+    if origin == 'timm' and isinstance(name, str): return name
+    if origin == 'course_lib' and name in ours: return ours[name]
+    if origin == 'torchvision' and name in import_torchvision().models.list_models(): return partial(_torchvision_model, name)
+    raise ValueError(f"there is no architecture {name!r} of {origin!r}")
+
+def _build(d): # what `_describe_model` gives -> a model with random weights
+    with torch.random.fork_rng(devices=[]): # the draws of others are not disturbed
+        return create_vision_model(_arch_named(*d['arch']), d['n_out'], pretrained=False, cut=d['cut'], **d['head']).eval()
+
+def _describe_model(model):
+    made = dict(getattr(model, 'made_of', {}))
+    arch, custom, cut, n_out = (made.pop(k, None) for k in ('arch', 'custom_head', 'cut', 'n_out'))
+    why = ('it was not made by `vision_learner`' if n_out is None else 'its head is a `custom_head`' if custom else f'`cut` is {cut}' if isinstance(cut, str) else
+           '' if arch else 'its architecture is code of your own, not a name that can be found again')
+    if not why:
+        d = _as_data(dict(arch=arch, cut=cut, n_out=n_out, head=made))
+        if repr(_build(d)) == repr(model): return d
+        why = 'it was changed after `vision_learner` had made it'
+    raise ValueError(f"This model cannot be described by data alone: {why}. Keep its weights with `learn.save`, and the code that makes it: "
+                     "run that code again, then `learn.load`.")
+
+# %% ../nbs/08_transfer.ipynb #fc6af8da
+def _as_data(d): # -> the same in Python's own dictionaries, lists, numbers and texts
+    return json.loads(json.dumps(d, default=lambda o: o.tolist() if isinstance(o, (Tensor, np.generic, np.ndarray)) else list(o), allow_nan=False))
+
+# %% ../nbs/08_transfer.ipynb #20eaa5c4
+def _valid_affine(size, crop, **how): return AffineCoordTfm(size=size, valid_maps=[partial(crop_mat, min_scale=None)] if crop else [], **how)
+
+_steps = { # name: (class, its arguments, how to make it again if not by calling the class)
+    'PointScaler': (PointScaler, lambda t: dict(do_scale=t.do_scale, y_first=t.y_first)),
+    'Resize': (Resize, lambda t: dict(size=t.size[::-1], method=t.method, pad_mode=t.pad_mode)),
+    'RandomResizedCrop': (RandomResizedCrop, lambda t: dict(size=t.size[::-1], val_xtra=t.val_xtra)),
+    'Shrink': (Shrink, lambda t: dict(size=t.size, slack=t.slack)),
+    'ToTensor': (ToTensor, lambda t: {}),
+    'IntToFloatTensor': (IntToFloatTensor, lambda t: dict(div=t.div)),
+    'AffineCoordTfm': (AffineCoordTfm, lambda t: dict(size=t.size, crop=bool(t.valid_maps), **t.how), _valid_affine),
+    'Normalize': (Normalize, lambda t: dict(mean=t.mean.flatten(), std=t.std.flatten()))}
+
+def _describe_steps(pipe):
+    steps = []
+    for t in getattr(pipe, 'all_tfms', ()):
+        if getattr(t, 'split_idx', None) == 0 or isinstance(t, PointCounter): continue # training only; for targets only
+        known = _steps.get(type(t).__name__, (None,))
+        if known[0] is not type(t):
+            raise ValueError(f"The pictures go through {getattr(t, '__name__', None) or repr(t)}, which is code of your own and cannot be described by data. "
+                             f"Use the transforms of the course, among them {', '.join(_steps)}; or keep your code, and the weights with `learn.save`.")
+        steps.append([type(t).__name__, known[1](t)])
+    return _as_data(steps)
+
+def _pipeline(steps): return Pipeline([_steps[name][2 if len(_steps[name]) > 2 else 0](**args) for name,args in steps], split_idx=1)
+
+# %% ../nbs/08_transfer.ipynb #e80e6584
+_targets = dict(multicategory=(MultiCategorize, EncodedMultiCategorize), category=Categorize, points=PointSetup, numbers=RegressionSetup)
+_activations = dict(sigmoid=torch.sigmoid, softmax=partial(torch.softmax, dim=-1), none=lambda x: x)
+
+def _describe_data(dls):
+    dl = dls.loaders[min(1, len(dls)-1)] if hasattr(dls, 'loaders') else None
+    ds, steps = getattr(dl, 'dataset', None), [getattr(dl, o, None) for o in ('after_item', 'after_batch')]
+    if not (isinstance(ds, Datasets) and ds.n_inp == 1 and isinstance(ds.columns[0].find('cls'), type) and len(ds.columns) == 2):
+        raise ValueError("`export` needs the data loaders of a `DataBlock` with one ImageBlock and one target: from others it cannot tell how a picture becomes an input.")
+    target = next((k for k,kinds in _targets.items() if any(isinstance(f, kinds) for f in ds.columns[1].fns)), None)
+    if target is None: raise ValueError(f"`export` does not know this kind of target ({ds.columns[1]}), only {', '.join(_targets)}.")
+    vocab = list(ds.vocab) if 'category' in target else None
+    return _as_data(dict(target=target, vocab=vocab, shape=list(ds.value(0).shape), item=_describe_steps(steps[0]), batch=_describe_steps(steps[1])))
+
+def _describe_loss(loss, n_out):
+    act, x = activation_for(loss), torch.linspace(-3, 2, 3*n_out).view(3, n_out)
+    name = next((k for k,f in _activations.items() if torch.equal(f(x), act(x))), None)
+    if name is None: raise ValueError(f"The activation of {loss} is none of {', '.join(_activations)}, and cannot be described by data.")
+    return name
+
+# %% ../nbs/08_transfer.ipynb #e42a21ee
+def _check_thresholds(t, vocab): # a number, or one for each class -> list
+    try: ts = [float(v) for v in (t if isinstance(t, (list, tuple, L, Tensor, np.ndarray)) else [t]*len(vocab))]
+    except (TypeError, ValueError): ts = []
+    if len(ts) == len(vocab) and all(0 <= v <= 1 for v in ts): return ts
+    raise ValueError(f"Thresholds: give one number between 0 and 1, or a list with one for each of the {len(vocab)} classes ({', '.join(map(str, vocab))}), not {t!r}.")
+
+_FORMAT = 1 # of the description; count it up when an older program would misread a newer file
+
+@patch
+def export(self:Learner, fname='export.safetensors', thresholds=None): # In `learn.path`; a number, or one for each class -> Path
+    """Write the model and all that a prediction needs to one file of data, without code, for `load_learner`. Appears whole or not at all.
+
+    Raises `ValueError` for what data cannot describe: a model, head or transform that is code of your own."""
+    from safetensors.torch import save_file
+    d = dict(format=_FORMAT, library=f'course_lib {course_lib.__version__}', **_describe_model(self.model), **_describe_data(self.dls))
+    d['activation'] = _describe_loss(self.loss_func, d['n_out'])
+    if d['target'] == 'multicategory':
+        d['thresholds'] = _check_thresholds(getattr(self.loss_func, 'thresh', 0.5) if thresholds is None else thresholds, d['vocab'])
+    elif thresholds is not None: raise ValueError(f"Thresholds are for several labels at once; the target here is of the kind {d['target']!r}.")
+    Predictor(self.model, d) # would it be understood?
+    weights, file = {k: v.detach().cpu().contiguous().clone() for k,v in self.model.state_dict().items()}, self.path/fname
+    with atomic_write(file) as tmp: save_file(weights, tmp, {'format': 'pt', 'course_lib': json.dumps(d)})
+    return file
+
+# %% ../nbs/08_transfer.ipynb #605944a4
+class Predictor:
+    "A trained model with what is needed to ask it about a picture: a file name, bytes, a Pillow image, or an array `[H,W,3]` of uint8."
+    def __init__(self, model, description, device='cpu'):
+        d = self.description = description
+        self.model, self.vocab = model, None if d['vocab'] is None else L(d['vocab'])
+        if self.vocab is not None and len(self.vocab) != d['n_out']: raise ValueError(f"{len(self.vocab)} names for {d['n_out']} outputs")
+        if d['target'] not in _targets: raise ValueError(f"target {d['target']!r}")
+        self._thresholds = _check_thresholds(d['thresholds'], d['vocab']) if d['target'] == 'multicategory' else None
+        self._activation, self._items, self._batches = _activations[d['activation']], _pipeline(d['item']), _pipeline(d['batch'])
+        self.device = torch.device(device)
+
+    @property
+    def thresholds(self):
+        "What the probability of each class must exceed; `None` unless there may be several labels. Set it to a number, or to one for each class."
+        return self._thresholds
+    @thresholds.setter
+    def thresholds(self, v):
+        if self._thresholds is None: raise AttributeError(f"Thresholds are for several labels at once; this predictor's target is of the kind {self.description['target']!r}.")
+        self._thresholds = _check_thresholds(v, self.vocab)
+
+    def to(self, device): # -> Predictor
+        "Move the model to `device`, and compute there."
+        self.device = torch.device(device)
+        _place(self.model, self.device)
+        return self
+
+    def __repr__(self):
+        d, names = self.description, '' if self.vocab is None else f" of {', '.join(map(str, self.vocab))}"
+        return f"Predictor: {d['target']}{names}; {d['arch'][1]} on {self.device}"
+
+# %% ../nbs/08_transfer.ipynb #fc7452ea
+@patch
+def _loader(self:Predictor, items, bs):
+    if isinstance(items, (str, os.PathLike, bytes)): raise TypeError("A list of pictures is expected; for one: `[picture]`, or `predict(picture)`.")
+    n_workers = 0 if len(items) == 1 else min(8, os.cpu_count() or 1)
+    return DataLoader(Datasets(items, [OpenImage()]), bs, num_workers=n_workers, after_item=self._items, after_batch=self._batches, device=self.device)
+
+@patch
+def _outputs(self:Predictor, x):
+    with torch.no_grad(): return to_cpu(self.model(x.as_subclass(Tensor)))
+
+@patch
+def get_preds(self:Predictor, items, bs=64): # -> [n, c]
+    "The probabilities (or numbers) for several pictures, on the CPU, in their order."
+    return self._activation(torch.cat([self._outputs(x) for x, in self._loader(items, bs)]))
+
+Predictor.predict_batch = Predictor.get_preds
+
+@patch
+def predict(self:Predictor, item): # -> decoded, decision, probabilities
+    "(names, or points in pixels of the picture that the model saw; the decision; probabilities), as `learn.predict` returns them."
+    x, = self._loader([item], 1).one_batch()
+    probs, kind = self._activation(self._outputs(x))[0], self.description['target']
+    if kind == 'multicategory': decision = probs > tensor(self._thresholds)
+    else: decision = probs.argmax() if kind == 'category' else probs
+    return self._decoded(to_cpu(x), decision), decision, probs
+
+@patch
+def _decoded(self:Predictor, x, decision):
+    kind = self.description['target']
+    if kind == 'multicategory': return MultiCategory(n for n,yes in zip(self.vocab, decision) if yes)
+    if kind == 'category': return Category(self.vocab[int(decision)])
+    v = decision.reshape(self.description['shape'])
+    return v if kind == 'numbers' else self._items.decode((x[0], v.as_subclass(TensorPoint)))[1]
+
+# %% ../nbs/08_transfer.ipynb #30e3cf2f
+def _not_ours(file):
+    "Why `file` is no readable file of `export`, by its first bytes."
+    with open(file, 'rb') as f: start = f.read(9)
+    if start[:2] in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05'):
+        return "it is a pickle (of `torch.save`, `learn.save` or fastai's `export`), which could run code when it is read. Write it anew with `learn.export`"
+    if start[8:] == b'{': return "it is cut short or damaged. Copy or export it again"
+    return "it is of another kind, or empty. A file of `learn.export` is expected"
+
+def _read_export(file): # -> description, weights
+    from safetensors import safe_open, SafetensorError
+    if not file.is_file(): raise FileNotFoundError(f"There is no file {file}. `learn.export()` writes one into `learn.path`, and returns where it is.")
+    try:
+        with safe_open(file, 'pt') as f:
+            d, weights = (f.metadata() or {}).get('course_lib'), {k: f.get_tensor(k) for k in f.keys()}
+    except (SafetensorError, OSError) as e:
+        if isinstance(e, PermissionError): raise
+        raise ValueError(f"{file} cannot be loaded: {_not_ours(file)}.") from None
+    if d is None: raise ValueError(f"{file} cannot be loaded: it has weights, but comes from another program and does not say what they belong to. A file of `learn.export` is expected.")
+    try:
+        d = json.loads(d)
+        newer = d['format'] > _FORMAT
+    except (ValueError, TypeError, KeyError): raise ValueError(f"{file} cannot be loaded: its description is damaged. Export it again.") from None
+    if newer: raise ValueError(f"{file} was written by a newer {d.get('library')}, in format {d['format']}; course_lib {course_lib.__version__} reads format {_FORMAT}. Install the newer version.")
+    return d, weights
+
+def load_learner(fname, device='cpu'): # A file of `learn.export` -> Predictor
+    "The model of `learn.export`, ready to predict on `device`. Runs no code of the file, and downloads nothing. Errors name the file."
+    file = Path(fname)
+    d, weights = _read_export(file)
+    try:
+        if max(d['n_out'], *(d['head']['lin_ftrs'] or [0])) > max(n for v in weights.values() for n in v.shape): raise ValueError('layers larger than any of its weights')
+        predictor = Predictor(_build(d), d)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as e:
+        raise ValueError(f"{file} cannot be loaded: its description does not make sense here ({type(e).__name__}: {e}). Export it again.") from None
+    _check_weights(file, predictor.model, weights, advice='The file was changed or is damaged: export it again.')
+    predictor.model.load_state_dict(weights)
+    return predictor.to(device)
