@@ -81,7 +81,7 @@ def to_cpu(b): # A tensor, or a tuple, list or dict of such, nested as you like
         return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
     return _map_tensors(_cpu, b)
 
-# %% ../nbs/lib/00_core.ipynb #4794c86c
+# %% ../nbs/lib/00_core.ipynb #a09dd1c4
 class TensorBase(Tensor):
     "A tensor whose class says what it holds. No metadata; `.plain()` gives the `torch.Tensor` back."
     @staticmethod
@@ -91,6 +91,11 @@ class TensorBase(Tensor):
     def plain(self) -> Tensor:
         "The same memory as an ordinary `torch.Tensor`."
         return self.as_subclass(Tensor)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if sum(issubclass(t, TensorBase) for t in types) < 2: return super().__torch_function__(func, types, args, kwargs)
+        return Tensor.__torch_function__(func, (), args, kwargs) # two kinds in one operation: the result is neither
 
     def __format__(self, spec): # torch formats numbers of its own class only
         return format(self.plain(), spec)
