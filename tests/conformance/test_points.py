@@ -107,6 +107,23 @@ def test_rotation_is_torchvisions(deg, size):
     theirs = tv.functional.rotate(x, -deg, interpolation=tv.InterpolationMode.BILINEAR)
     torch.testing.assert_close(ours[..., 20:-20, 20:-20], theirs[..., 20:-20, 20:-20], atol=2e-3, rtol=0)
 
+def test_dihedral_is_torchs_eight_ways():
+    x = torch.rand(1, 3, 17, 17, generator=torch.Generator().manual_seed(0))
+    theirs = [t for k in range(4) for t in (x.rot90(k, (2, 3)), x.flip(-1).rot90(k, (2, 3)))]
+    found = set()
+    for k in range(8):
+        ours = Pipeline([Dihedral(draw=k, p=1.)])((TensorImage(x),))[0].plain()
+        found |= {i for i,t in enumerate(theirs) if torch.allclose(ours, t, atol=1e-4)}
+    assert found == set(range(8))
+    torch.testing.assert_close(Pipeline([Dihedral(draw=0, p=1.)])((TensorImage(x),))[0].plain(), x, atol=1e-4, rtol=0)
+
+@pytest.mark.parametrize('zoom', [1.25, 2., .8])
+def test_zoom_is_torchvisions(zoom):
+    x = F.interpolate(torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0)), (60, 80), mode='bicubic').clamp(0, 1)
+    ours = Pipeline([Zoom(draw=zoom, draw_x=.5, draw_y=.5, p=1., align_corners=False, **BLACK)])((TensorImage(x),))[0].plain()
+    theirs = tv.functional.affine(x, 0, [0, 0], zoom, [0, 0], interpolation=tv.InterpolationMode.BILINEAR)
+    torch.testing.assert_close(ours[..., 12:-12, 16:-16], theirs[..., 12:-12, 16:-16], atol=2e-3, rtol=0)
+
 def test_homography_is_torchvisions_perspective():
     h, w = 60, 80
     x = torch.nn.functional.interpolate(torch.rand(1, 3, 7, 7, generator=torch.Generator().manual_seed(0)), (h, w), mode='bicubic').clamp(0, 1)
