@@ -40,20 +40,22 @@ def collate(b:list): # Samples: tensors, arrays, numbers, strings, or tuples, li
         return type(one)(collate(column) for column in zip(*b))
     raise TypeError(f"Cannot make a batch of {type(one).__name__} objects. Turn each into a tensor in the dataset, or in `after_item`.")
 
-# %% ../nbs/02_dataloaders.ipynb #74872e26
+# %% ../nbs/02_dataloaders.ipynb #d55ecb56
 def _load_ahead(pool, n, load, batches, n_ahead=2):
     "Yield `[load(i) for i in b]` for each `b` of `batches`, in order, with `n_ahead` batches on their way in the `n` threads of `pool`."
     batches, pending = iter(batches), deque()
     def load_all(piece): return [load(i) for i in piece]
     def submit():
         b = next(batches, [])
-        size = -(-len(b)//n) # a future for each sample would cost as much as decoding a thumbnail
-        if b: pending.append([pool.submit(load_all, b[k:k+size]) for k in range(0, len(b), size)])
+        size = -(-len(b)//(4*n)) # a future for each sample would cost as much as decoding a thumbnail
+        pieces = [b[k:k+size] for k in range(0, len(b), size or 1)]
+        if pieces: pending.append([(p, pool.submit(load_all, p)) for p in pieces])
     for _ in range(n_ahead): submit()
     while pending:
-        futures = pending.popleft()
+        batch = pending.popleft()
         submit()
-        yield [sample for f in futures for sample in f.result()] # in the order asked for, whichever finished first
+        own = {k: load_all(p) for k,(p,f) in reversed([*enumerate(batch)]) if f.cancel()} # not begun yet: done here
+        yield [sample for k,(p,f) in enumerate(batch) for sample in (own[k] if k in own else f.result())] # in the order asked for
 
 # %% ../nbs/02_dataloaders.ipynb #d5cdb674
 _item = threading.local()
@@ -62,7 +64,7 @@ def item_rng(): # -> an object with the functions of Python's `random`
     "The random generator of the item being loaded in this thread; outside a loader, Python's own `random`."
     return getattr(_item, 'rng', None) or random
 
-# %% ../nbs/02_dataloaders.ipynb #5147b256
+# %% ../nbs/02_dataloaders.ipynb #50c9e355
 class DataLoader:
     "Batches of a dataset, as in PyTorch and fastai: shuffled if you like, loaded ahead by `num_workers` threads."
     def __init__(self,
@@ -70,7 +72,7 @@ class DataLoader:
         bs:int=64,              # Samples in a batch
         shuffle:bool=False,     # A new random order for each epoch?
         drop_last:bool=False,   # Leave out a last batch that is short?
-        num_workers:int=0,      # Threads that load ahead; 0 loads in the calling thread
+        num_workers:int=0,      # Threads that load ahead, helped by the calling thread when it would wait; 0: it does all
         *, batch_size:int=None, # PyTorch's name for `bs`
         after_item=None,        # Function of a sample, called in the loading thread
         after_batch=None,       # Function of a batch, called on the device

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ask', 'check', 'hint', 'solution', 'progress', 'course_quiz']
 
-# %% ../nbs/11_questionnaire.ipynb #6f35c370
-import ast, sys
+# %% ../nbs/11_questionnaire.ipynb #0417e774
+import ast, re, sys
 from .quiz import *
 from .questions import questions
 
@@ -33,36 +33,52 @@ def progress(): # -> Card
     "A table of the questions: what is passed, what is left, where to read it."
     return _quiz.progress()
 
-# %% ../nbs/11_questionnaire.ipynb #34215611
+# %% ../nbs/11_questionnaire.ipynb #f7bb4e19
+_usage = '''usage: course_quiz                       how far you are, and what to read next
+       course_quiz QUESTION              ask question 1 to 17, or project A or B
+       course_quiz QUESTION hint         the first hint
+       course_quiz QUESTION solution     a right answer, and why'''
+
+_how_to_type = {'choice': 'Type a letter.', 'predict': 'Type the values, with commas between them.', 'words': 'Type the numbers of the points that hold, with commas between them.',
+                'code': 'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
+
+def _in_terminal(card):
+    "`card`, with what to type in a terminal in the place of what to write in a notebook."
+    def typed(s): return re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', s))
+    card.body, card.foot = typed(card.body), typed(card.foot)
+    return card
+
 def _typed(q, line):
     "The answer in a line, and for code in the lines after it."
-    if q.kind != 'code': return line if q.kind == 'choice' else ast.literal_eval(line)
+    if q.kind != 'code': return line.strip('\'"') if q.kind == 'choice' else ast.literal_eval(line)
     lines = [line]
     while lines[-1].strip() and line.rstrip().endswith(':'): lines.append(input('... '))
     return '\n'.join(lines)
 
 def _converse(n):
     "Ask question `n` until it is passed or given up."
-    q = _quiz[n]
-    print(ask(n), "\n\nType an answer, or one of the words: hint, solution, quit.")
+    q, card = _quiz[n], ask(n)
+    card.foot = f'{_how_to_type[q.kind]} Or one of the words: hint, solution, quit.'
+    print(card)
     while True:
         line = input('> ').rstrip()
         if line in ('quit', 'exit', 'q'): return
         if not line.strip(): continue
-        if line in ('hint', 'solution'): print((hint if line == 'hint' else solution)(n)); continue
-        try: card = check(n, _typed(q, line))
-        except (ValueError, SyntaxError): print('This is no Python value. An example of the form: ' + q.starter); continue
+        if line in ('hint', 'solution'): print(_in_terminal((hint if line == 'hint' else solution)(n))); continue
+        try: card = _in_terminal(check(n, _typed(q, line)))
+        except (ValueError, SyntaxError): print('This cannot be read as values of Python. Put text in quotes, and commas between the values.'); continue
         print(card)
         if card.status in (PASS, SELF_ASSESSED): return
 
 def course_quiz(argv=None):
     "The console script `course_quiz`: the table of progress; with a number, that question."
     argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] in (['-h'], ['--help']): print(_usage); return 0
     if not argv: print(progress()); return 0
     try: _quiz[argv[0]]
-    except KeyError as e: print(f'{e.args[0]}\nusage: course_quiz [question] [hint | solution]'); return 2
-    if argv[1:] in (['hint'], ['solution']): print({'hint': hint, 'solution': solution}[argv[1]](argv[0])); return 0
-    if argv[1:]: print('usage: course_quiz [question] [hint | solution]'); return 2
+    except KeyError as e: print(f'{e.args[0]}\n{_usage}'); return 2
+    if argv[1:] in (['hint'], ['solution']): print(_in_terminal({'hint': hint, 'solution': solution}[argv[1]](argv[0]))); return 0
+    if argv[1:]: print(_usage); return 2
     try: _converse(argv[0])
     except (EOFError, KeyboardInterrupt): print()
     return 0

@@ -93,7 +93,7 @@ def encode(labels, vocab):
     v[[numbers[name] for name in labels]] = 1
     return v''', 'torch.stack([tensor(1.) if o in set(labels) else tensor(0.) for o in vocab])']))
 
-# %% ../nbs/lib/04_questions.ipynb #bf52adbb
+# %% ../nbs/lib/04_questions.ipynb #b2392b7d
 def _frame(rng, index, columns): # distinct numbers, so that one row or column is never mistaken for another
     import pandas as pd
     values = rng.sample(range(100), len(index)*len(columns))
@@ -128,6 +128,8 @@ _add(Code(3, 'Rows and columns, as of a matrix',
     '`iloc` counts positions and ignores labels; a missing part is a `:`. The rows come first, as in a matrix. `loc` would look the numbers up among the labels, which differ as soon as rows have been filtered or shuffled.',
     [Wrong('loc', 'df.loc[r], df[df.columns[c]]', '`loc` looks for rows by their *label*. That goes well while the index happens to count 0, 1, 2, and gives another row or an error after the first filter. You want positions.'),
      Wrong('exchanged', 'df.iloc[:, r], df.iloc[c]', 'Rows and columns are exchanged. As in a matrix, rows come before the comma and columns behind it.'),
+     Wrong('column first', 'df.iloc[:, c], df.iloc[r]', 'Both are right, but the column comes first in yours. Asked for are the row, and then the column.'),
+     Wrong('two rows', 'df.iloc[r], df.iloc[c]', 'These are two rows: with one number in the brackets `iloc` takes a row. For a column say that you want *all* rows, before the comma.'),
      Wrong('columns by name', 'df.iloc[r], df[c]', 'The row is right. But `df[...]` looks for a column of that *name*; you want the column at that position.'),
      Wrong('tables', 'df.iloc[[r]], df.iloc[:, [c]]', 'A slice or a list in the brackets gives a table, even if it holds one row only. The number alone gives the Series.'),
      Wrong('from one', 'df.iloc[r-1], df.iloc[:, c-1]', 'You count from 1. In Python the first one is number 0.'),
@@ -320,29 +322,42 @@ yes_softmax = (p_softmax > 0.5).sum(dim=1)
 yes_sigmoid = (p_sigmoid > 0.5).sum(dim=1)''',
     places=['sums', 'yes_softmax', 'yes_sigmoid']))
 
-# %% ../nbs/lib/04_questions.ipynb #4538ff99
-def _nll():
+# %% ../nbs/lib/04_questions.ipynb #12c1c19c
+def _refused():
     import torch.nn.functional as F
-    acts, targs = tensor([[2.2, 2.6, -3.0], [-3.5, -2.2, -4.1]]), tensor([[1, 1, 0], [0, 0, 0]])
-    try: return repr(F.nll_loss(F.log_softmax(acts, dim=1), targs))
+    try: return repr(F.nll_loss(tensor([[.5, .4, .1], [.6, .3, .1]]).log(), tensor([[1, 1, 0], [0, 0, 0]])))
     except RuntimeError as e: return f'{type(e).__name__}: {e}'
 
-_add(Choice(11, 'Why not nll_loss',
-    '`acts` has a row for each of two pictures and a column for each of three classes. `targs` is of the same shape and holds ones and zeros: two ones in its first row, none in its second. What will this give?'
-    '\n\n```\nF.nll_loss(F.log_softmax(acts, dim=1), targs)\n```',
+_add(Predict(11, 'Why not nll_loss',
+    '`nll_loss` is the mean of minus some logarithms, and `picked` undoes the minus and the logarithm: it gives the probabilities that the loss looks at, or the text `\'error\'`. Two pictures, one with a cat and a dog, and one with nothing in it. Say what is picked:',
     [('05 losses', 'Why not `nll_loss`?')],
     ['What does `nll_loss` do with the target of a picture? It uses it as an index.',
-     'It picks one column of a row. Which number would you write for two classes, and which for none?'],
-    '`nll_loss` picks, in each row, the column of the true class: its target is one class number for each row. There is no number for "both" or "neither", so the loss cannot even be asked the question.',
-    [Wrong('mean over cells', 'The mean of the negative logs over all six cells of the table.',
-           'Averaging over cells is what *binary* cross-entropy does. `nll_loss` looks at one cell of each row only. What tells it which?'),
-     Wrong('mean over ones', 'The mean of the negative logs where `targs` is 1; the second row counts as 0.',
-           'That would be a way to stretch it to several labels, and the empty picture would teach nothing. But `nll_loss` uses targets as class *numbers*, not as marks.'),
-     Wrong('first label', 'The loss of the first label in each row, for the second row that of class 0.',
-           'It does not search for a 1. It takes each target as the number of a column. How many of those can a row have?')],
-    right='An error: it wants one class number for each row.', feedback='Yes, and here is what PyTorch says:', evidence=_nll))
+     'It picks one column of each row. Which number would you write for two classes, and which for none?',
+     'The `argmax` of a row is the first place of its largest number, also if all of them are equal.'],
+    '`nll_loss` picks, in each row, the column of the true class: its target is one class number for each row. There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.',
+    [Wrong('counts from one', {0: (.5, .3)}, 'Classes are counted from 0: the target 1 is the second column.'),
+     Wrong('best of each row', {0: (.5, .6)}, 'These are the largest of each row. A loss looks at the *true* class, however little the model believes in it.'),
+     Wrong('whole rows', {0: (.5, .4, .1)}, 'It does not take a row. It takes one entry of each row, so two rows give two numbers.'),
+     Wrong('both labels', {1: (.5, .4)}, 'These are the two that you would want of the first picture, and the second has none. But each target must be *one* class number for its row, not a row of marks.'),
+     Wrong('sums of the marked', {1: (.9, 0.)}, 'To add up what is marked would be a way to stretch the loss to several labels. But `nll_loss` uses targets as class *numbers*, not as marks.'),
+     Wrong('first label', {1: (.5, .6)}, 'It does not search for the first 1 in a row. It takes each target as the number of a column. How many of those can a row have?'),
+     Wrong('nothing costs nothing', {2: (.5, 0.)}, '`argmax` of three zeros is a number like any other: 0. So the picture of nothing is taught something. What is class 0?'),
+     Wrong('argmax refused', {2: 'error'}, '`argmax` gives one number for each row, and that is what `nll_loss` wants. It runs. Whether it is *right* is another question.')],
+    snippet='''
+p = tensor([[.5, .4, .1],           # what a softmax says: cat, dog, person
+            [.6, .3, .1]])
+labels = tensor([[1, 1, 0],         # a cat and a dog
+                 [0, 0, 0]])        # nothing
+def picked(targets):
+    try: return (-F.nll_loss(p.log(), targets, reduction='none')).exp().round(decimals=1)
+    except RuntimeError: return 'error'
 
-# %% ../nbs/lib/04_questions.ipynb #3cf516be
+numbers = picked(tensor([1, 2]))    # as if they were a dog and a person
+marks   = picked(labels)
+forced  = picked(labels.argmax(dim=1))''',
+    places=['numbers', 'marks', 'forced'], evidence=('What PyTorch says to the table of ones and zeros', _refused)))
+
+# %% ../nbs/lib/04_questions.ipynb #2ba65d38
 def _logit_cases(rng):
     g = _generator(rng)
     def pair(n, m, scale=3., dtype=torch.float32, kind=torch.float32):
@@ -376,6 +391,7 @@ Two things it must stand: activations as large as 10 000, and targets that are f
      Wrong('BCELoss on activations', 'F.binary_cross_entropy(inputs, targets.to(inputs.dtype))', '`nn.BCELoss` takes probabilities and has no sigmoid inside. Given raw activations it complains at best, and at worst, when they happen to lie between 0 and 1, says nothing.'),
      Wrong('clipped', 'F.binary_cross_entropy(torch.sigmoid(inputs), targets.to(inputs.dtype))', 'Right on paper. But `sigmoid(120)` is exactly 1 in 32 bits, and `nn.BCELoss` cuts the logarithm off at -100: for the surest mistake the loss is wrong and its gradient is zero. Do both steps in one.'),
      Wrong('overflow', '-torch.where(targets==1, torch.sigmoid(inputs), 1-torch.sigmoid(inputs)).log().mean()', 'Right for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so the logarithm of `1-p` is infinite, and its gradient is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'),
+     Wrong('overflow, nought times infinity', '-(targets.to(inputs.dtype)*torch.sigmoid(inputs).log() + (1 - targets.to(inputs.dtype))*(1 - torch.sigmoid(inputs)).log()).mean()', 'The formula is right, for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so `log(1-p)` is infinite; and if the target makes it vanish, nought times infinity is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'),
      Wrong('sum', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="sum")', 'This is the sum over all cells. A sum grows with the size of the batch, and with it the step that training takes. Return the mean.'),
      Wrong('per cell', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none")', 'This is a loss for each cell. The optimiser needs a single number: the mean.'),
      Wrong('sign', '-F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))', 'The sign is wrong: logarithms of probabilities are negative, so a loss needs a minus. Yours gets lower as answers get worse.'),
@@ -458,38 +474,52 @@ def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
     return 1 - torch.abs((p > thresh).float() - targ.float()).mean()''',
     '((inp.sigmoid().gt(thresh) if sigmoid else inp.gt(thresh)) == (targ == 1)).double().mean()']))
 
-# %% ../nbs/lib/04_questions.ipynb #6a9c4559
-def _flattery(n=200, c=20, splits=60):
-    g = torch.Generator().manual_seed(0)
-    y = (torch.rand(n, c, generator=g) < torch.linspace(.02, .3, c)).float()
-    acts = torch.randn(n, c, generator=g)*2.2 + (y - .5)*4.8 - 1.5
-    right = ((acts.sigmoid() > torch.linspace(.02, .98, 49)[:, None, None]) == y.bool()).float() # thresholds, items, classes
-    coins = (torch.rand(500, n, c, generator=g) < .5).float().mean(2)                            # the scores of 500 models that guess
-    gaps = torch.zeros(3)
-    for _ in range(splits):
-        a, b = torch.randperm(n, generator=g).chunk(2)
-        ra, rb, ca, cb = right[:, a].mean(1), right[:, b].mean(1), coins[:, a].mean(1), coins[:, b].mean(1)
-        one, each, luck = ra.mean(1).argmax(), ra.argmax(0)[None], ca.argmax()
-        gaps += torch.stack([(ra - rb).mean(1)[one], (ra - rb).gather(0, each).mean(), (ca - cb)[luck]])/splits
-    return '\n'.join(f'{v*100:5.2f} points flattered: {what}' for v,what in zip(gaps, (
-        'one threshold for all classes', 'a threshold of its own for each of 20 classes', 'the luckiest of 500 models that guess')))
+# %% ../nbs/lib/04_questions.ipynb #20686fd2
+def _flattery():
+    names = {}
+    exec('import torch\n' + next(q for q in questions if q.n == 14).snippet, names)
+    kinds = dict(one='one threshold for all classes', each='a threshold for each of 20 classes', lucky='the luckiest of 500 guessers')
+    return '\n'.join(f'{a:.1f} where it was chosen, {b:.1f} elsewhere: {text}' for k,text in kinds.items() for a,b in [names[k].tolist()])
 
-_add(Choice(14, 'When tuning on the validation set is fine',
-    '''The validation set has 200 pictures with 20 classes. You try 97 thresholds on a half of them. Accuracy over the threshold is a smooth curve with a broad top, and you take the best. What will you see on the other half, which had no part in it?''',
+_add(Predict(14, 'When tuning on the validation set is fine',
+    '''Here are 200 pictures for validation. Three things are chosen by their score on one half of them: one threshold for all classes, a threshold for each class, and the best of 500 "models" that toss a coin for each picture. Each choice is then scored on the other half, which had no part in it. Scores are points of 100, means over 60 draws of the halves.
+
+Which of the three choices is flattered by more than one point? Say `True` or `False` for each. Then: the luckiest guesser has about 65 points where it was chosen. How many on the other half, to the nearest ten?''',
     [('06 metrics', 'May the validation set choose the threshold?')],
-    ['Choosing by a score flatters if you try many things and one is good by luck. How much luck is there in the place of a broad, smooth top?',
-     'One number was chosen, and 2000 answers voted on it. The neighbours of the best threshold are nearly as good as it is.'],
+    ['Choosing by a score flatters if you try many things and one is good by luck. Is a threshold good by luck if its neighbours are as good?',
+     'How many answers vote on each choice? For the one threshold 100 pictures with 20 classes each. For the threshold of a single class 100 pictures, of which two or three may show it.',
+     'Whoever tosses a coin has no skill to take along to the other half.'],
     'It depends on how much is chosen, from how much. One number from a smooth curve adds next to nothing to the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on data that had no part in the choice.',
-    [Wrong('much lower', 'A much lower accuracy, since the validation set must never be used to choose anything.',
-           'A good rule for models and for long searches. But ask what makes it harmful: trying many things on few examples until one is lucky. Here a single number was chosen, from a smooth curve.'),
-     Wrong('higher', 'A higher accuracy, since a threshold that was chosen suits every data set.',
-           'If it changes at all, the score goes down a little: it was chosen to look good on the *first* half. How much is the question.'),
-     Wrong('more is fine', 'The same accuracy, and it would be the same with a threshold of its own for each class, chosen from 100 pictures.',
-           'The first part is right. But 20 thresholds are 20 choices, some decided by a handful of pictures with a sheep: each follows its own luck. That flatters.')],
-    right='Nearly the same accuracy: one number read off a smooth curve picks up hardly any luck.',
-    feedback='Yes. Measured on made-up data, the mean over 60 random halves:', evidence=_flattery))
+    [Wrong('never choose', {0: True}, 'A good rule for models and for long searches. But ask what makes a choice harmful: trying many things on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 2000 answers voted on it.'),
+     Wrong('more is fine', {1: False}, 'One threshold is one choice, but 20 thresholds are 20 choices, some decided by the two or three pictures that show the class: each follows its own luck.'),
+     Wrong('skill', {2: False}, 'All 500 are equally good: they guess. The best of them was lucky on one half, and that is all it has.'),
+     Wrong('stays lucky', {3: 60}, 'The luck was in the half that chose it. On the other half it is a coin like every other: what does a coin score?'),
+     Wrong('stays as lucky', {3: 70}, 'That is what it scored where it was chosen. Was that skill, which it can take along, or luck?'),
+     Wrong('pays it back', {3: 40}, 'Luck is not paid back. On the other half it is a coin like every other: what does a coin score?')],
+    snippet='''
+g = torch.Generator().manual_seed(2)
+# 200 pictures, 20 classes, some of them rare, and a model that is mostly right
+there = torch.rand(200, 20, generator=g) < torch.linspace(.02, .3, 20)
+acts  = 5*there + 2*torch.randn(200, 20, generator=g) - 4
+ths   = torch.linspace(.02, .98, 49)[:, None, None]
+right = 100.*((acts.sigmoid() > ths) == there)        # thresholds x pictures x classes
+coins = 100.*(torch.rand(500, 200, generator=g) < .5) # guessers x pictures
 
-# %% ../nbs/lib/04_questions.ipynb #83971915
+def chosen_and_other(scores): # [things to choose from, pictures]
+    total = torch.zeros(2)
+    for _ in range(60):
+        a, b = torch.randperm(200, generator=g).chunk(2)
+        best = scores[:, a].mean(1).argmax()
+        total += torch.stack([scores[best, a].mean(), scores[best, b].mean()])/60
+    return total
+def flattered(pair): return (pair[0] - pair[1] > 1).item()
+
+one   = chosen_and_other(right.mean(2))
+each  = torch.stack([chosen_and_other(right[:, :, c]) for c in range(20)]).mean(0)
+lucky = chosen_and_other(coins)''',
+    places=['flattered(one)', 'flattered(each)', 'flattered(lucky)', 'lucky[1].round(decimals=-1)'], evidence=('Measured', _flattery)))
+
+# %% ../nbs/lib/04_questions.ipynb #a1312419
 def _range_cases(rng):
     g = _generator(rng)
     yield torch.zeros(2), -1., 1.
@@ -512,7 +542,7 @@ def _smaller_range(x, low, high):
 
 _add(Code(15, 'y_range by hand',
     'A regression is to answer between `low` and `high` only. Write `sigmoid_range(x, low, high)`, which squeezes any raw outputs `x` smoothly into this range, as `y_range=(low, high)` does: large negative ones to `low`, large positive ones to `high`, and 0 to the middle.',
-    [('10 regression', 'A range for the answers')],
+    [('10 regression', 'A range for the answers'), ('08 transfer', 'A new head')],
     ['Start with the function that squeezes everything between 0 and 1.',
      'Stretch 0..1 to the right *length*, then move it to the right *place*. Try it for the range 2 to 10, with a pencil.',
      'The length of the range is `high - low`, and its beginning is `low`.'],
@@ -558,7 +588,7 @@ column, row = tensor([[1.], [2.], [3.]]), tensor([1., 2., 3.])
 mismatch = F.mse_loss(column, row).round(decimals=2)''',
     places=['loss', 'in_tens', 'mismatch']))
 
-# %% ../nbs/lib/04_questions.ipynb #6e149fe0
+# %% ../nbs/lib/04_questions.ipynb #461507d3
 def _flip_cases(rng):
     g = _generator(rng)
     def image(h, w, kind=torch.float32): return (torch.randint(0, 9, (3, h, w), generator=g)).to(kind)
@@ -587,11 +617,13 @@ _add(Code(17, 'The same augmentation for image and point',
      Wrong('picture forgotten', '(image, points*tensor([-1., 1.])) if do else (image, points)', 'The point has moved and the picture has not.'),
      Wrong('y flipped', '(image.flip(-1), points*tensor([1., -1.])) if do else (image, points)', 'You turned the sign of y. Left and right are x, the first of the two.'),
      Wrong('both turned', '(image.flip(-1), -points) if do else (image, points)', 'You turned the signs of x *and* y. A flip from left to right leaves the height alone.'),
+     Wrong('x and y exchanged', '(image.flip(-1), points.flip(-1)) if do else (image, points)', 'Flipping the last axis of `points` exchanges x and y. A point moves when its x turns the sign.'),
      Wrong('upside down', '(image.flip(-2), points*tensor([-1., 1.])) if do else (image, points)', 'The picture stands on its head: axis -2 is the height. Left to right is the last axis.'),
      Wrong('colours', '(image.flip(0), points*tensor([-1., 1.])) if do else (image, points)', 'Axis 0 holds the colours: red and blue are exchanged. Left to right is the last axis.'),
      Wrong('pixels', '(image.flip(-1), torch.stack([image.shape[-1] - 1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)', 'That is the rule for points in pixels. These go from -1 to 1, with 0 in the middle of the picture.'),
      Wrong('zero to one', '(image.flip(-1), torch.stack([1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)', 'That is the rule for points that go from 0 to 1. These go from -1 to 1, with 0 in the middle.'),
      Wrong('always', '(image.flip(-1), points*tensor([-1., 1.]))', 'You flip always. An augmentation is a draw, and `do` says how it came out.'),
+     Wrong('other way round', '(image, points) if do else (image.flip(-1), points*tensor([-1., 1.]))', 'You flip when `do` is false, and leave all as it is when it is true.'),
      Wrong('in place', '''
 def flip(image, points, do):
     if do:

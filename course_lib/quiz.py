@@ -62,7 +62,7 @@ def run_limited(f, args:tuple, limit:float=2.) -> Outcome: # Function, its argum
     if difference(mine, args, exact=True): return Outcome('changed', mine, out.getvalue())
     return Outcome('value', box.get('value'), out.getvalue())
 
-# %% ../nbs/lib/03_quiz.ipynb #b040bfbc
+# %% ../nbs/lib/03_quiz.ipynb #31d2e3c9
 def _kind(v):
     if isinstance(v, Tensor): return 'tensor'
     if type(v).__name__ in ('Series', 'DataFrame'): return type(v).__name__
@@ -76,12 +76,15 @@ def _numbers(t):
     t = t.detach().as_subclass(Tensor).cpu() if isinstance(t, Tensor) else torch.as_tensor(t)
     return t.double()
 
+def _a(word): return ('an ' if word[0] in 'aeiou' else 'a ') + word
+
 def _sort(t): return 'floats' if t.is_floating_point() else 'True or False' if t.dtype == torch.bool else 'whole numbers'
 
 def difference(got, want, exact=False): # `exact`: no tolerance, and the same dtype
     "What sets `got` apart from `want`, in words; `None` if nothing does."
     a, b = _kind(got), _kind(want)
-    if a != b: return f'this is a {a} ({type(got).__name__}), a {b} was expected' if a != 'NoneType' else 'it returned nothing (None): is a `return` missing?'
+    if a == 'NoneType' != b: return 'it returned nothing, `None`. Perhaps a `return` is missing'
+    if a != b: return f'this is {_a(a)} ({type(got).__name__}), {_a(b)} was expected'
     if a == 'tensor':
         if got.shape != want.shape: return f'the shape is {list(got.shape)}, expected {list(want.shape)}'
         if (got.dtype != want.dtype) if exact else _sort(got) != _sort(want): return f'these are {_sort(got)} ({got.dtype}), expected {_sort(want)} ({want.dtype})'
@@ -90,12 +93,14 @@ def difference(got, want, exact=False): # `exact`: no tolerance, and the same dt
     if a in ('Series', 'DataFrame'):
         if got.shape != want.shape: return f'the shape is {got.shape}, expected {want.shape}'
         if not all(x.equals(y) for x,y in zip(got.axes, want.axes)): return 'the labels beside the values differ'
+        kinds = [{o.kind for o in (t.dtypes if a == 'DataFrame' else [t.dtype])} for t in (got, want)]
+        if kinds[0] != kinds[1]: return 'the values are of another type'
         same = all(difference(x, y) is None for x,y in zip(np.ravel(got.to_numpy(object)), np.ravel(want.to_numpy(object))))
         return None if same else 'the values differ'
     if a == 'array': return None if got.shape == want.shape and (got == want).all() else 'the values differ'
     if a == 'number': return None if got == want or math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or (got != got and want != want) else 'the values differ'
     if a == 'list or tuple':
-        if len(got) != len(want): return f'it has {len(got)} entries, expected {len(want)}'
+        if len(got) != len(want): return f'it has {len(got)} entr{"y" if len(got) == 1 else "ies"}, expected {len(want)}'
         return next((f'entry {i}: {d}' for i,(x,y) in enumerate(zip(got, want)) if (d := difference(x, y, exact))), None)
     if a == 'dict': return None if list(got) == list(want) and difference(list(got.values()), list(want.values()), exact) is None else 'the values differ'
     try: return None if bool(got == want) else 'the values differ'
@@ -129,7 +134,7 @@ def is_blank(answer) -> bool:
     ops = [(i.opname, i.argval) for i in dis.get_instructions(code) if i.opname not in ('RESUME', 'NOP', 'CACHE')]
     return all(o in ('LOAD_CONST', 'RETURN_CONST', 'RETURN_VALUE') for o,_ in ops) and ops[0][1] in (None, ...)
 
-# %% ../nbs/lib/03_quiz.ipynb #714cdc21
+# %% ../nbs/lib/03_quiz.ipynb #57ea689f
 @dataclass
 class Wrong:
     "A mistake with a name: an answer that makes it, and what to say to whoever gives it."
@@ -151,7 +156,9 @@ class Question:
 
     @property
     def starter(self): return f'check({self.n!r}, ...)'
-    def reading(self): return '; '.join(f'{chapter}, "{section}"' for chapter,section in self.read)
+    def reading(self):
+        chapters = list(dict.fromkeys(chapter for chapter,_ in self.read))
+        return '; '.join(f'{c}, ' + ' and '.join(f'"{section}"' for chapter,section in self.read if chapter == c) for c in chapters)
 
 @dataclass
 class Verdict:
@@ -196,18 +203,20 @@ class Choice(Question):
         w = next(w for w in self.wrong if w.answer == answer)
         return Verdict(TRY_AGAIN, w.message, picked, w.name)
 
-# %% ../nbs/lib/03_quiz.ipynb #b010b6c1
+# %% ../nbs/lib/03_quiz.ipynb #aa79f2ff
 def _bare(v):
     "Tensors, arrays and lists as nested tuples, so that a prediction may be typed in any of these forms."
     if isinstance(v, (Tensor, np.ndarray)): v = v.tolist()
     if isinstance(v, (list, tuple, L)): return tuple(_bare(o) for o in v)
-    return v.item() if isinstance(v, np.generic) else v
+    if isinstance(v, np.generic): v = v.item()
+    return round(v, 6) if isinstance(v, float) else v # what 32 bits make of 0.1 has more digits than it knows
 
 @dataclass
 class Predict(Question):
     "Say what `snippet` returns, a tuple with an entry for each of `places`; then see."
     snippet:str = ''
     places:list = ()
+    evidence:object = None # a heading, and a function that runs what else is worth seeing: text, shown after a right prediction
     kind:str = 'predict'
 
     @property
@@ -222,25 +231,27 @@ class Predict(Question):
             exec(self.snippet, names)
         return tuple(_bare(eval(p, names)) for p in self.places)
     def solution(self, learner=''): return f'```\n{self.output()}\n```'
-    def output(self): return '\n'.join(f'{p}  ->  {v!r}' for p,v in zip(self.places, self.truth))
+    def output(self): return '\n'.join(self._lines(self.truth))
+    def _lines(self, values): return [f'{p:<{max(map(len, self.places))}}  ->  {v!r}' for p,v in zip(self.places, values)]
 
     def judge(self, answer, learner='', rng=None, limit=2.):
         answer, n = _bare(answer), len(self.places)
         if not isinstance(answer, tuple) or len(answer) != n: return Verdict(TRY_AGAIN, f'{n} values are asked for, in a tuple: `{self.starter}`.')
         bad = [i for i in range(n) if not _same(answer[i], self.truth[i])]
-        if not bad: return Verdict(PASS, 'All as you said.', [('Run just now', self.output())])
-        said = [('You said', '\n'.join(f'{p}  ->  {v!r}' + ('   <- not this' if i in bad else '') for i,(p,v) in enumerate(zip(self.places, answer))))]
+        if not bad: return Verdict(PASS, 'All as you said.', [('Run just now', self.output())] + ([(self.evidence[0], self.evidence[1]())] if self.evidence else []))
+        said = [('You said', '\n'.join(o + '   <- not this'*(i in bad) for i,o in enumerate(self._lines(answer))))]
         for w in self.wrong:
             if all(_same(answer[i], _bare(v)) for i,v in w.answer.items()): return Verdict(TRY_AGAIN, w.message, said, w.name)
         return Verdict(TRY_AGAIN, f'{n - len(bad)} of {n} are right. ' + self._near(answer, bad[0]), said)
 
     def _near(self, answer, i):
         d = difference(answer[i], self.truth[i])
-        return f'Look again at `{self.places[i]}`' + ('.' if d.startswith(('the values', 'entry')) else f': {d}.')
+        telling = d.startswith(('the values', 'entry')) or isinstance(self.truth[i], str) # that it is a text would give it away
+        return f'Look again at `{self.places[i]}`' + ('.' if telling else f': {d}.')
 
-def _same(a, b): return difference(a, b) is None
+def _same(a, b): return difference(bool(a) if isinstance(b, bool) and isinstance(a, (int, float)) and a in (0, 1) else a, b) is None # 1 for True is fine
 
-# %% ../nbs/lib/03_quiz.ipynb #4e8da006
+# %% ../nbs/lib/03_quiz.ipynb #49cd3902
 def _outcome(f, args):
     "Run code of our own, unguarded."
     try: return Outcome('value', f(*copy.deepcopy(args)))
@@ -279,7 +290,7 @@ class Code(Question):
         if isinstance(answer, str):
             try: answer = compile_answer(answer, self.params)
             except Exception as e: return Verdict(TRY_AGAIN, f'This is not Python: {type(e).__name__}: {e}')
-        if not callable(answer): return Verdict(TRY_AGAIN, f'A function is wanted: `check({self.n}, {self.func})`, with no brackets behind it. This is a {_kind(answer)}: {show(answer)}')
+        if not callable(answer): return Verdict(TRY_AGAIN, f'A function is wanted: `check({self.n}, {self.func})`, with no brackets behind it. This is {_a(_kind(answer))}: {show(answer)}')
         if problem := _arity(answer, self.params): return Verdict(TRY_AGAIN, problem)
         return self._run(answer, rng or random.Random(), limit)
 
@@ -328,10 +339,12 @@ def _generic(out, want):
     if out.kind == 'raised': return f'Your function stopped with an error{_line_of(out.value)}. The error is shown below.'
     if out.kind == 'hung': return f'Your function did not come back within {out.value:g} seconds. Is there a loop that never ends?' + (' It could not be stopped; restart the kernel.' if out.stuck else '')
     if out.kind == 'changed': return 'Your function changes what it was given. Whoever called it still needs that, so work on a copy, or make something new.'
+    if isinstance(want, Tensor) and _finite(Outcome('value', want)) and not _finite(out): return 'Not quite: `inf` or `nan` comes out, where a plain number was expected. Something grows too large on the way, or a logarithm of 0 is taken.'
     return f'Not quite: {difference(out.value, want)}.'
 
 def _line_of(e):
-    frames = [f for f in traceback.extract_tb(e.__traceback__) if f.line and os.path.basename(f.filename) != 'quiz.py']
+    ours = os.path.dirname(inspect.getfile(Question)) if '__file__' in globals() else '<nowhere>', os.path.dirname(os.__file__) # and whatever is installed: the learner did not write that
+    frames = [f for f in traceback.extract_tb(e.__traceback__) if f.line and not f.filename.startswith(ours) and 'site-packages' not in f.filename]
     return f' at `{frames[-1].line.strip()}`' if frames else ''
 
 def _arity(f, params):
@@ -340,7 +353,7 @@ def _arity(f, params):
     try: sig.bind(*range(n))
     except TypeError: return f'Your function must take {n} argument{"s" if n > 1 else ""}: `({params})`. It takes `{sig}`.'
 
-# %% ../nbs/lib/03_quiz.ipynb #f3b24bcb
+# %% ../nbs/lib/03_quiz.ipynb #db86086a
 def _cut(s, n): return s if len(s) <= n else s[:n] + ' ...'
 
 def show(v) -> str:
@@ -351,7 +364,7 @@ def show(v) -> str:
     except Exception: return f'an object of {type(v).__name__} that cannot be shown'
     if isinstance(v, (Tensor, tuple)): # torch leaves empty lines between the planes of a tensor
         one = re.sub(r'\s*\n\s*', ' ', s)
-        s = one if len(one) <= 100 else re.sub(r'\n\s*\n', '\n', s)
+        s = re.sub(r'-0\.(0*)(?!\d)', r'0.\1', one if len(one) <= 100 else re.sub(r'\n\s*\n', '\n', s)) # minus nought is nought
     return _cut(s, 400)
 
 def shrink(fails, args, smaller, tries=400, seconds=1.5): # A test, a failing input, a function giving simpler inputs
@@ -386,9 +399,9 @@ def smaller_list(xs):
     "`xs` without one of its entries."
     for i in range(len(xs)): yield xs[:i] + xs[i+1:]
 
-# %% ../nbs/lib/03_quiz.ipynb #b080b075
-_colours = {PASS: '#2e9e5b', TRY_AGAIN: '#d9822b', SELF_ASSESSED: '#3b7dd8'}
-_pre = 'margin:.3em 0 .6em;padding:.5em .8em;background:rgba(127,127,127,.12);border-radius:4px;white-space:pre-wrap;color:inherit;font-size:.92em;line-height:1.35;overflow-x:auto'
+# %% ../nbs/lib/03_quiz.ipynb #5a23061b
+_colours = {PASS: '#1e7e45', TRY_AGAIN: '#b35c00', SELF_ASSESSED: '#2f6fc4'} # white letters on them have a contrast of at least 4.5
+_pre = 'margin:.3em 0 .6em;padding:.5em .8em;background:rgba(127,127,127,.12);border-radius:4px;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;color:inherit;font-size:.92em;line-height:1.35;overflow-x:auto'
 
 def _inline(s):
     s = re.sub(r'`([^`]+)`', r'<code style="background:rgba(127,127,127,.15);color:inherit;padding:0 .25em;border-radius:3px">\1</code>', html.escape(s, quote=False))
@@ -420,10 +433,10 @@ def md_to_text(text:str, width=88) -> str:
                 out.append('\n'.join(textwrap.fill(l, width, initial_indent='  '*p.startswith('- '), subsequent_indent='     '*p.startswith('- ')) for l in lines))
     return '\n\n'.join(out)
 
-# %% ../nbs/lib/03_quiz.ipynb #f73940e4
+# %% ../nbs/lib/03_quiz.ipynb #668b0c0f
 class Card:
     "Something to read: plain text in a terminal, a framed card in JupyterLab."
-    def __init__(self, head, body, evidence=(), foot='', status='', table=''):
+    def __init__(self, head, body, evidence=(), foot='', status='', table='', after=''): # `after` comes below the evidence
         store_attr()
 
     @property
@@ -432,16 +445,16 @@ class Card:
     def text(self) -> str:
         parts = [self.head if not self.status else f'{self.status}   {self.head}', md_to_text(self.body)]
         for k,v in self.evidence: parts.append(f'{k}:\n' + textwrap.indent(v, '    '))
-        return '\n\n'.join(filter(None, [*parts, md_to_text(self.foot)]))
+        return '\n\n'.join(filter(None, [*parts, md_to_text(self.after), md_to_text(self.foot)]))
     __repr__ = __str__ = text
 
     def html(self) -> str:
-        colour = _colours.get(self.status, '#8a8f98')
+        colour = _colours.get(self.status, '#6b7079')
         word = f'<span style="background:{colour};color:#fff;font-weight:700;letter-spacing:.04em;padding:.15em .6em;border-radius:3px;margin-right:.8em">{self.status}</span>' if self.status else ''
         evidence = ''.join(f'<div style="font-size:.9em;opacity:.8">{html.escape(k)}</div><pre style="{_pre}">{html.escape(v, quote=False)}</pre>' for k,v in self.evidence)
         foot = f'<div style="opacity:.75;font-size:.92em">{md_to_html(self.foot)}</div>' if self.foot else ''
-        return (f'<div role="status" style="border:1px solid rgba(127,127,127,.35);border-left:6px solid {colour};border-radius:4px;padding:.6em 1em;margin:.3em 0;max-width:52em">'
-                f'<div style="margin-bottom:.3em">{word}<b>{html.escape(self.head)}</b></div>{md_to_html(self.body)}{self.table}{evidence}{foot}</div>')
+        return (f'<div role="status" style="border:1px solid rgba(127,127,127,.35);border-left:6px solid {colour};border-radius:4px;padding:.6em 1em;margin:.3em 0;max-width:52em;line-height:1.5">'
+                f'<div style="margin-bottom:.3em">{word}<b>{html.escape(self.head)}</b></div>{md_to_html(self.body)}{self.table}{evidence}{md_to_html(self.after)}{foot}</div>')
 
     def _repr_mimebundle_(self, include=None, exclude=None): return {'text/plain': self.text(), 'text/html': self.html()}
 
@@ -503,7 +516,7 @@ class Progress:
         try: yield
         finally: lock.release()
 
-# %% ../nbs/lib/03_quiz.ipynb #65efb28a
+# %% ../nbs/lib/03_quiz.ipynb #c0dc9a66
 class TryAgain(AssertionError): "An answer that did not pass, with `strict=True`."
 
 class Quiz:
@@ -540,11 +553,10 @@ class Quiz:
         return card
 
     def _card(self, q, v):
-        body, foot = v.message, ''
-        if v.status in (PASS, SELF_ASSESSED): body += f'\n\n{q.explanation}'
-        elif v.status == TRY_AGAIN: foot = f'Stuck? `hint({q.n!r})`. Read again: {q.reading()}.'
+        foot, after = '', q.explanation if v.status in (PASS, SELF_ASSESSED) else ''
+        if v.status == TRY_AGAIN: foot = f'Stuck? `hint({q.n!r})`. Read again: {q.reading()}.'
         if self.kept.trouble: foot += f'\n\n{self.kept.trouble}'; self.kept.trouble = ''
-        card = Card(self._head(q), body, v.evidence, foot, v.status)
+        card = Card(self._head(q), v.message, v.evidence, foot, v.status, after=after)
         card.mistake = v.mistake
         return card
 
@@ -580,22 +592,22 @@ class Quiz:
         card.rows, self.kept.trouble = rows, ''
         return card
 
-# %% ../nbs/lib/03_quiz.ipynb #0e5ebe9f
+# %% ../nbs/lib/03_quiz.ipynb #3c12a8f6
 _how = {'code': 'Write `{starter}`'.replace('{starter}', 'check({n}, your_function)') + ' to check it. `hint({n})` helps.',
         'predict': 'Answer with `{starter}`. `hint({n})` helps.',
         'choice': "Click, or answer with the letter: `check({n}, 'a')`. `hint({n})` helps.",
         'words': 'When you are done, tick what holds: `check({n}, [1, 3])` for the first and the third point.'}
 
 def _table(rows):
-    td = 'padding:.2em .8em;text-align:left;border-bottom:1px solid rgba(127,127,127,.25)'
-    def row(tag, cells): return '<tr>' + ''.join(f'<{tag} style="{td}">{html.escape(str(c))}</{tag}>' for c in cells) + '</tr>'
+    td = 'padding:.2em .8em;text-align:left;vertical-align:top;border-bottom:1px solid rgba(127,127,127,.25)'
+    def row(tag, cells): return '<tr>' + ''.join(f'<{tag} style="{td}' + ';white-space:nowrap'*(k == 2) + f'">{_inline(str(c))}</{tag}>' for k,c in enumerate(cells)) + '</tr>'
     return '<table style="border-collapse:collapse">' + row('th', ('', 'question', 'state', 'read')) + ''.join(row('td', r) for r in rows) + '</table>'
 
 class Board(Card):
     "The table of progress."
     def text(self):
         width = max(len(r[1]) for r in self.rows)
-        lines = [f'{n!s:>2}  {title:<{width}}  {state:<13}  {read.split(";")[0]}' for n,title,state,read in self.rows]
+        lines = [f'{n!s:>2}  {title:<{width}}  {state:<13}  {re.split(";| and ", read)[0]}' for n,title,state,read in self.rows]
         return '\n'.join(filter(None, [self.head, self.body, '', *lines, self.foot]))
     __repr__ = __str__ = text
 

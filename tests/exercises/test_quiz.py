@@ -312,6 +312,15 @@ def test_console_table_hint_and_mistakes(terminal, capsys):
     assert questionnaire.course_quiz(['12', 'solution']) == 0 and 'def binary_cross_entropy' in capsys.readouterr().out
     for bad in ['99'], ['12', 'what'], ['one', 'two', 'three']: assert questionnaire.course_quiz(bad) == 2
     assert 'usage' in capsys.readouterr().out
+    for flag in '-h', '--help': assert questionnaire.course_quiz([flag]) == 0 and capsys.readouterr().out.startswith('usage')
+
+@pytest.mark.parametrize('q', questions, ids=lambda q: str(q.n))
+def test_console_says_what_to_type_there(terminal, capsys, q):
+    terminal('no such thing', 'hint', 'hint', 'hint', 'hint', 'solution', '"z"', '(1,)')
+    questionnaire.course_quiz([str(q.n)])
+    out = ' '.join(capsys.readouterr().out.split())
+    for word in 'check(', 'hint(', 'solution(', 'Click': assert word not in out
+    assert 'quit' in out
 
 @pytest.mark.parametrize('n,lines', [(15, ['hint', 'x', 'def f(x, low, high):', '    return torch.sigmoid(x)*(high-low)+low', '']), (8, ["lambda r: r['labels'].split()"]),
                                      (7, ['(2, 2', '(1, 1, 1, 1)', '(2, 2, 2, [4, 1])']), ('a', ['[1]', '[1, 2, 3, 4, 5]'])])

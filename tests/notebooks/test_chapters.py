@@ -87,11 +87,42 @@ def exercises(nb):
         folded = re.search(r'<details>\s*<summary>Solution</summary>(.*?)</details>', c.text, re.DOTALL)
         if not c.is_code and folded and i and cs[i-1].is_code: yield i-1, Exercise(cs[i-1].text, folded[1])
 
-@pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem != '11_questionnaire'], ids=lambda p: p.stem)
-def test_every_exercise_has_a_folded_solution(nb):
-    text = section(nb, 'Try it')
-    assert len(re.findall(r'^\*\*\d', text, re.MULTILINE)) == text.count('<details><summary>Solution</summary>') == text.count('</details>') >= 2
+each_teaching = pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem != '11_questionnaire'], ids=lambda p: p.stem)
+
+def asked(nb):
+    "The numbers of the questions that `nb` asks and checks in its exercises."
+    code = [c.text for c in cells(nb) if c.is_code]
+    asks = [int(n) for c in code for n in re.findall(r'^ask\((\d+)\)$', c, re.MULTILINE)]
+    checks = [int(n) for c in code for n in re.findall(r'^check\((\d+), ', c, re.MULTILINE)]
+    assert asks == checks and len(set(asks)) == len(asks)
+    return asks
+
+@each_teaching
+def test_every_exercise_has_a_folded_solution_or_is_checked(nb):
+    whole = '\n\n'.join(f'CODE {c.text}' if c.is_code else c.text for c in cells(nb))
+    _, *parts = re.split(r'^\*\*(\d+)\.', re.search(r'^## Try it\n(.*?)(?=^## )', whole, re.DOTALL | re.MULTILINE)[1], flags=re.MULTILINE)
+    numbers, texts = [int(n) for n in parts[::2]], parts[1::2]
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 2
+    for text in texts:
+        folded = text.count('<details><summary>Solution</summary>')
+        assert folded == text.count('</details>') and (folded == 1 or folded == 0 and re.search(r'^(CODE )?check\(\d+, ', text, re.MULTILINE)), text[:80]
     for _,e in exercises(nb): ast.parse(e.check), ast.parse(e.solution or '')
+
+TAUGHT = {'01': [3, 4], '02': [5, 6, 7], '03': [2, 8, 9], '04': [17], '05': [10, 11, 12], '06': [13, 14], '07': [16], '08': [15], '09': [1]} # 10 asks again what it teaches in full
+
+@pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem[:2] in TAUGHT], ids=lambda p: p.stem)
+def test_questions_are_asked_where_they_are_taught(nb):
+    assert asked(nb) == TAUGHT[nb.stem[:2]]
+    head = section(nb, 'What you will be able to do')
+    for n in asked(nb): assert re.search(rf'\b{n}\b', head), f'the head does not name question {n}'
+
+def test_no_check_needs_a_later_chapter():
+    from course_lib.questions import questions
+    read = {q.n: q.read for q in questions}
+    for nb in CHAPTERS:
+        if nb.stem != '11_questionnaire':
+            for n in asked(nb): assert min(chapter[:2] for chapter,_ in read[n]) <= nb.stem[:2], (nb.stem, n)
+    assert sorted(n for ns in TAUGHT.values() for n in ns) == list(range(1, 18))
 
 def fails(code, scope):
     try: exec(code, {**scope})
