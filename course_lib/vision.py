@@ -202,7 +202,7 @@ class Normalize(SampleTransform):
         mean, std = [v.to(x.device).reshape(v.shape[-3:] if x.ndim == 3 else v.shape) for v in (self.mean, self.std)]
         return (x*std + mean).clamp(0, 1)
 
-# %% ../nbs/04_vision.ipynb #e64413da
+# %% ../nbs/04_vision.ipynb #7502d0d5
 class _ToNormalised(SampleTransform):
     "`IntToFloatTensor` and `Normalize` as one multiplication and one addition."
     order = 10
@@ -212,10 +212,17 @@ class _ToNormalised(SampleTransform):
         if not (isinstance(x, TensorImage) and x.dtype == torch.uint8): return self.norm.apply(x, drawn)
         b, h, w, c = x.shape
         scale, shift = [v.flatten().to(x.device).repeat(w) for v in (self.scale, self.shift)]
-        rows = x.reshape(b*h, w*c).float().mul_(scale).add_(shift) # rows of red, green, blue, red, ...: long runs are what processors like
-        return rows.view(b, h, w, c).permute(0, 3, 1, 2)
+        rows = x.plain().reshape(b*h, w*c) # red, green, blue, red, ...: long runs are what processors like
+        return TensorImage(_line(rows, scale, shift).view(b, h, w, c).permute(0, 3, 1, 2))
     def decode_one(self, x): return self.norm.decode_one(x)
     def __repr__(self): return 'IntToFloatTensor+Normalize'
+
+def _line(rows, scale, shift): # uint8 [n,m], [m], [m] -> float32 [n,m]
+    "`rows*scale + shift`. On a CPU in pieces so small that torch does not share them out: it would wait for cores that are busy decoding."
+    out = torch.empty(rows.shape, device=rows.device)
+    step = max(1, 2**15//rows.shape[1] - 1) if rows.device.type == 'cpu' else len(rows)
+    for a,o in zip(rows.split(step), out.split(step)): o.copy_(a).mul_(scale).add_(shift)
+    return out
 
 # %% ../nbs/04_vision.ipynb #d2322fa9
 class TensorPoint(TensorBase):
