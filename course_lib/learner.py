@@ -731,7 +731,7 @@ def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=N
     n_inp, dec = getattr(self.dls, 'n_inp', 1), self.get_preds(dl=[b], with_decoded=True)[2]
     pairs = list(zip(samples, self._decoded(b[:n_inp], dec)))
     titled = isinstance(samples[0][-1], (str, L))
-    axs = get_grid(len(pairs)*(1 if titled else 2), nrows, ncols if titled else ncols or 2, figsize)
+    axs = get_grid(len(pairs)*(1 if titled else 2), nrows, ncols if titled else ncols or (2*math.ceil(len(pairs)/nrows) if nrows else 2), figsize)
     for i,(true,pred) in enumerate(pairs): _show_labels(true, pred, axs[i]) if titled else _show_pair(true, pred, axs[2*i:2*i+2])
 
 def _text(v): return str(v) if isinstance(v, str) else '; '.join(map(str, v)) or '(none)'

@@ -69,3 +69,5 @@ def test_points_snippet():
     learn.lr_find(num_it=10)
     learn.fine_tune(1, 1e-2)
     learn.show_results(ds_idx=1, nrows=3, figsize=(6, 8))
+    learn.show_results(ds_idx=0, max_n=4, nrows=2) # four pairs, target and prediction
+    assert sum(bool(ax.images) for ax in plt.gcf().axes) == 8
