@@ -25,6 +25,7 @@ from .losses import *
 from .metrics import *
 from .learner import *
 from .transfer import *
+from .regression import *
 
 # %% ../nbs/index.ipynb #1fef58bb
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -55,22 +55,22 @@ def test_imports_run_downwards(py):
 
 @each_module
 def test_imports_are_declared(py):
-    declared = {plain(r.name) for r in requirements('requirements')}
+    declared = {plain(r.name) for r in requirements('requirements', *(['app_requirements'] if py.stem == 'bears' else []))}
     known = packages_distributions()
     for o in {o.split('.')[0] for o in imports(py) if not o.startswith(('.', 'course_lib'))}:
         if o in sys.stdlib_module_names or o == 'IPython': continue # IPython comes with ipywidgets
         assert declared & {plain(d) for d in known.get(o, [o])}, f'{o} is not among the requirements in settings.ini'
 
 NAMES = '''L first set_seed to_cpu to_device default_device URLs untar_data get_image_files
-    DataLoader Datasets DataLoaders DataBlock ImageBlock CategoryBlock MultiCategoryBlock RegressionBlock
+    DataLoader Datasets DataLoaders DataBlock ImageBlock CategoryBlock MultiCategoryBlock PointBlock RegressionBlock
     RandomSplitter IndexSplitter ColSplitter FuncSplitter GrandparentSplitter ColReader
-    PILImage Resize RandomResizedCrop Normalize imagenet_stats
+    PILImage TensorImage TensorPoint Resize RandomResizedCrop aug_transforms Normalize imagenet_stats
     binary_cross_entropy BCEWithLogitsLossFlat CrossEntropyLossFlat MSELossFlat
     accuracy accuracy_multi F1ScoreMulti APScoreMulti mAP error_rate mse rmse
-    Learner vision_learner cnn_learner resnet18 resnet34 resnet50 efficientnet_lite0
+    Learner vision_learner cnn_learner load_learner sigmoid_range SigmoidRange plot_function resnet18 resnet34 resnet50 efficientnet_lite0
     pd np plt torch nn F tensor Path partial math'''.split()
 METHODS = {'DataLoaders': 'from_dsets train valid one_batch vocab c show_batch loss_func', 'DataBlock': 'datasets dataloaders summary',
-           'Learner': 'fit fit_one_cycle fine_tune freeze unfreeze validate get_preds predict show_results', 'Path': 'ls'}
+           'Learner': 'fit fit_one_cycle fine_tune freeze unfreeze lr_find validate get_preds predict show_results save load export to_bf16 to_fp16', 'Path': 'ls'}
 
 @pytest.fixture(scope='module')
 def everything():
@@ -92,7 +92,7 @@ def test_all_holds_every_module():
 
 def test_import_leaves_the_slow_ones_out():
     code = ("import sys; from course_lib.all import *\n"
-            "print([o for o in ('torchvision', 'timm', 'sklearn', 'requests', 'nbdev') if o in sys.modules])")
+            "print([o for o in ('torchvision', 'timm', 'sklearn', 'requests', 'nbdev', 'gradio') if o in sys.modules])")
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
 
 # ------------------------------------------------------------------ notebooks
@@ -155,7 +155,7 @@ def test_course_map_has_every_notebook():
 
 def test_readme_names_every_requirement():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
-    assert [r.name for r in requirements('requirements', 'dev_requirements') if f'`{r.name}`' not in text] == []
+    assert [r.name for r in requirements('requirements', 'dev_requirements', 'app_requirements') if f'`{r.name}`' not in text] == []
 
 def test_snippets_of_readme(everything):
     "They compile, and use no name that the import does not bring."
@@ -174,7 +174,7 @@ def locked():
 
 def test_lock_is_exact_and_in_range():
     lock = {plain(k): v for k,v in locked().items()}
-    for r in requirements('requirements', 'dev_requirements'):
+    for r in requirements('requirements', 'dev_requirements', 'app_requirements'):
         assert plain(r.name) in lock, f'{r.name} is not in requirements.txt: run make lock'
         assert r.specifier.contains(lock[plain(r.name)]), f'{r} is not met by {lock[plain(r.name)]}: run make lock'
     assert '+' not in lock['torch'] # the CPU build on one machine, the CUDA build on another
