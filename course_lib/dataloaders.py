@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['collate', 'item_rng', 'DataLoader', 'Column', 'Datasets', 'DataLoaders']
 
-# %% ../nbs/02_dataloaders.ipynb #a866b127
-import copy, operator, random, threading
+# %% ../nbs/02_dataloaders.ipynb #5ba9862f
+import copy, operator, os, random, threading
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,10 +40,10 @@ def collate(b:list): # Samples: tensors, arrays, numbers, strings, or tuples, li
         return type(one)(collate(column) for column in zip(*b))
     raise TypeError(f"Cannot make a batch of {type(one).__name__} objects. Turn each into a tensor in the dataset, or in `after_item`.")
 
-# %% ../nbs/02_dataloaders.ipynb #d55ecb56
+# %% ../nbs/02_dataloaders.ipynb #e281b403
 def _load_ahead(pool, n, load, batches, n_ahead=2):
     "Yield `[load(i) for i in b]` for each `b` of `batches`, in order, with `n_ahead` batches on their way in the `n` threads of `pool`."
-    batches, pending = iter(batches), deque()
+    batches, pending, spare = iter(batches), deque(), n < (os.cpu_count() or 1)
     def load_all(piece): return [load(i) for i in piece]
     def submit():
         b = next(batches, [])
@@ -54,7 +54,7 @@ def _load_ahead(pool, n, load, batches, n_ahead=2):
     while pending:
         batch = pending.popleft()
         submit()
-        own = {k: load_all(p) for k,(p,f) in reversed([*enumerate(batch)]) if f.cancel()} # not begun yet: done here
+        own = {k: load_all(p) for k,(p,f) in reversed([*enumerate(batch)]) if spare and f.cancel()} # not begun yet: done here
         yield [sample for k,(p,f) in enumerate(batch) for sample in (own[k] if k in own else f.result())] # in the order asked for
 
 # %% ../nbs/02_dataloaders.ipynb #d5cdb674

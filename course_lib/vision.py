@@ -21,7 +21,7 @@ from .core import *
 from .dataloaders import *
 from .datablock import *
 
-# %% ../nbs/04_vision.ipynb #d296e9d9
+# %% ../nbs/04_vision.ipynb #d9bce9cb
 def _source(fn):
     "Open `fn` with Pillow: (image, bytes to open it again, name)."
     if isinstance(fn, Image.Image): return fn, None, 'this image'
@@ -49,10 +49,10 @@ def _orientation(im):
     "The EXIF note, 1 to 8. A PNG without one is not asked: Pillow would decode it all to look. TIFF is turned by Pillow itself."
     return 1 if im.format == 'TIFF' or (im.format == 'PNG' and 'exif' not in im.info) else im.getexif().get(0x0112, 1)
 
-def _upright_rgb(im):
-    "`im` turned as its EXIF note says, with three colours; what is transparent becomes white."
+def _upright_rgb(im, turn):
+    "`im` turned if `turn` is not 1, with three colours; what is transparent becomes white."
     im.load()
-    if _orientation(im) != 1: im = ImageOps.exif_transpose(im)
+    if turn != 1: im = ImageOps.exif_transpose(im)
     if im.mode == 'RGB': return im
     if im.mode.startswith('I;16'): im = im.point(lambda v: v/256).convert('L')
     if im.has_transparency_data:
@@ -60,7 +60,7 @@ def _upright_rgb(im):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/04_vision.ipynb #7c2af9eb
+# %% ../nbs/04_vision.ipynb #b26ed5d3
 def _power(shrink):
     "The largest of 1, 2, 4, 8 that is not above `shrink`."
     return 2**min(3, int(math.log2(max(1, shrink))))
@@ -76,16 +76,15 @@ class PILImage(Image.Image):
         self = cls()
         im, self._data, self.name = _source(fn)
         self._mode = 'RGB'
+        with _naming(self.name): self._turn = _orientation(im)
         if self._data is None: self._take(self._decode(im))
-        else:
-            with _naming(self.name): turned = _orientation(im) in (5, 6, 7, 8) # these swap width and height
-            self._file, self._size = im, im.size[::-1] if turned else im.size
+        else: self._file, self._size = im, im.size[::-1] if self._turn in (5, 6, 7, 8) else im.size # these swap width and height
         return self
 
     def _take(self, im): self.im, self._size, self._file, self._data = im.im, im.size, None, None
 
     def _decode(self, im):
-        with _naming(self.name): return _upright_rgb(im)
+        with _naming(self.name): return _upright_rgb(im, self._turn)
 
     def load(self):
         if self._data is not None: self._take(self._decode(self._fresh()))
