@@ -384,7 +384,7 @@ def _scaled(im, size): # an RGB picture, (width, height) -> uint8 [H,W,3]
     x = torch.from_numpy(np.array(im))[None].permute(0, 3, 1, 2) # the other way round, torch would not see that colours lie last
     return F.interpolate(x, size=size[::-1], mode='bilinear', antialias=True)[0].permute(1, 2, 0)
 
-# %% ../nbs/04_vision.ipynb #2f65ed08
+# %% ../nbs/04_vision.ipynb #ac401323
 class _CutToTensor(SampleTransform):
     "A `Cut` and `ToTensor` in one."
     def __init__(self, cut, to_tensor): self.cut, self.to_tensor, self.order = cut, to_tensor, cut.order
@@ -394,15 +394,17 @@ class _CutToTensor(SampleTransform):
         return self.cut.draw(sample, train), first is not None and first._is_jpeg()
 
     def place(self, size, drawn, jpeg): # -> box, the size it is scaled to, how much smaller the picture is decoded
-        (left, top, right, bottom), to = self.cut.place(size, drawn)
+        box, to = self.cut.place(size, drawn)
+        left, top, right, bottom = box
         k = _power(min((right-left)/to[0], (bottom-top)/to[1])) if jpeg else 1
-        return tuple((v + k//2)//k*k for v in (left, top, right, bottom)), to, k
+        return box if k > 2 else tuple((v + k//2)//k*k for v in box), to, k
 
     def apply(self, x, drawn):
         drawn, jpeg = drawn
         if isinstance(x, TensorPoint): return self.cut.points(x, drawn.size, *self.place(drawn.size, drawn, jpeg)[:2])
         if not isinstance(x, PILImage): return self.to_tensor.apply(x, None)
         box, to, k = self.place(x.size, drawn, x._is_jpeg())
+        if k > 2: return self.to_tensor.apply(self.cut.apply(x, drawn), None)
         im, k = x._reduced(k)
         box = tuple(min(v//k, end) for v,end in zip(box, im.size*2))
         out = _scaled(im if box == (0, 0, *im.size) else im.crop(box), to)
