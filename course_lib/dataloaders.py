@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from .core import *
 
-# %% ../nbs/02_dataloaders.ipynb #a3eee5d6
+# %% ../nbs/02_dataloaders.ipynb #5778c181
 def _stack(ts):
+    kind, ts = type(ts[0]), [t.as_subclass(Tensor) for t in ts] # typed tensors are slow to ask
     shapes = [list(t.shape) for t in ts]
     odd = next((i for i,s in enumerate(shapes) if s != shapes[0]), None)
     if odd is not None:
@@ -22,8 +23,8 @@ def _stack(ts):
         e.odd = odd
         raise e
     if ts[0].dtype == torch.uint8: # pictures: numpy copies in this thread, torch would ask for cores that are busy decoding
-        return torch.from_numpy(np.stack([t.as_subclass(Tensor).numpy() for t in ts])).as_subclass(type(ts[0]))
-    return torch.stack(list(ts))
+        return torch.from_numpy(np.stack([t.numpy() for t in ts])).as_subclass(kind)
+    return torch.stack(ts).as_subclass(kind)
 
 def collate(b:list): # Samples: tensors, arrays, numbers, strings, or tuples, lists and dicts of these
     "A list of samples as one batch: tensors stacked, numbers in a tensor, strings in a tuple, tuples column by column."

@@ -8,9 +8,10 @@ __all__ = ['CancelBackwardException', 'CancelStepException', 'CancelBatchExcepti
            'trainable_params', 'bn_bias_params', 'Learner', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback',
            'SchedCos', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'GatherPredsCallback']
 
-# %% ../nbs/07_learner.ipynb #59508ec8
+# %% ../nbs/07_learner.ipynb #84b74818
 import difflib, html, pickle, re, sys, time, warnings
 from contextlib import contextmanager, nullcontext
+from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 from fastcore.basics import camel2snake
 from .core import *
@@ -720,7 +721,7 @@ def _decoded(self:Learner, xb, dec):
 
 def _as_tuple(o): return o if isinstance(o, tuple) else (o,)
 
-# %% ../nbs/07_learner.ipynb #0c8d0252
+# %% ../nbs/07_learner.ipynb #512a39cd
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
     "Draw some samples, each with its target above the prediction; what is no label is drawn side by side, target first."
@@ -745,12 +746,24 @@ def _show_pair(true, pred, axs):
         for v in sample: show_value(v, ax)
         ax.set_title(title, fontsize=9)
 
-# %% ../nbs/07_learner.ipynb #8a0a0bc2
+# %% ../nbs/07_learner.ipynb #6ae7d7fa
+class _DepthwiseInFloat32(TorchFunctionMode):
+    "Depthwise convolutions in float32, whatever `autocast` says: on CPUs their gradients take several times as long in bfloat16."
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is not torch.conv2d or kwargs or len(args) < 7 or args[6] == 1 or args[1].shape[1] > 1: return func(*args, **kwargs)
+        with torch.autocast('cpu', enabled=False): return func(args[0].float(), *args[1:]).to(torch.bfloat16)
+
+@contextmanager
+def _cpu_bf16():
+    with torch.autocast('cpu', dtype=torch.bfloat16), _DepthwiseInFloat32(): yield
+
+# %% ../nbs/07_learner.ipynb #cc7a2241
 @patch
 def to_bf16(self:Learner):
     "Run the model in bfloat16 where PyTorch's `autocast` holds it to be safe; weights, loss and optimiser stay float32."
     self.to_fp32()
-    self.autocast = partial(torch.autocast, self.device.type, dtype=torch.bfloat16)
+    self.autocast = _cpu_bf16 if self.device.type == 'cpu' else partial(torch.autocast, self.device.type, dtype=torch.bfloat16)
     return self
 
 @patch

@@ -10,20 +10,21 @@ __all__ = ['imagenet_stats', 'PILImage', 'show_image', 'TensorImage', 'ToTensor'
            'Brightness', 'Contrast', 'crop_mat', 'aug_transforms', 'PointCounter', 'points_outside', 'PointSetup',
            'PointBlock', 'Shrink']
 
-# %% ../nbs/04_vision.ipynb #2a05ae03
+# %% ../nbs/04_vision.ipynb #dd366047
 import io, os, struct, warnings
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import reduce
 import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
+from simplejpeg import decode_jpeg, decode_jpeg_header
 from .core import *
 from .dataloaders import *
 from .datablock import *
 
-# %% ../nbs/04_vision.ipynb #d9bce9cb
+# %% ../nbs/04_vision.ipynb #780326e6
 def _source(fn):
-    "Open `fn` with Pillow: (image, bytes to open it again, name)."
+    "What `fn` stands for: (Pillow image or `None`, bytes of a file or `None`, name)."
     if isinstance(fn, Image.Image): return fn, None, 'this image'
     if isinstance(fn, Tensor): fn = to_cpu(fn).numpy()
     if isinstance(fn, np.ndarray):
@@ -32,11 +33,8 @@ def _source(fn):
     if hasattr(fn, 'read'): fn = fn.read()
     if not isinstance(fn, (str, os.PathLike, bytes, bytearray)):
         raise TypeError(f"A picture is made of a file name, bytes, an array, a tensor or a Pillow image, not of a {type(fn).__name__}: {fn!r}")
-    data, name = (bytes(fn), 'these bytes') if isinstance(fn, (bytes, bytearray)) else (_bytes_of(fn), str(fn))
-    with _naming(name): return Image.open(io.BytesIO(data)), data, name
-
-def _bytes_of(fn):
-    with open(fn, 'rb') as f: return f.read()
+    if isinstance(fn, (bytes, bytearray)): return None, bytes(fn), 'these bytes'
+    with open(fn, 'rb', buffering=0) as f: return None, f.read(), str(fn)
 
 @contextmanager
 def _naming(name):
@@ -44,6 +42,15 @@ def _naming(name):
     try: yield
     except UnidentifiedImageError: raise UnidentifiedImageError(f"{name}: no picture in any format that Pillow knows. Remove it, or get it again.") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as e: raise OSError(f"{name}: {e}. The file is damaged: get it again, or remove its row.") from None
+
+def _plain_jpeg(data): # -> (width, height) or `None`
+    "The size of the picture if these are the bytes of a JPEG in grey or colour, without notes on how to turn it."
+    at = 2 # from one part of the header to the next, until the pixels begin (0xda) or there is EXIF or XMP (0xe1)
+    while data[at:at+1] == b'\xff' and data[at+1:at+2] not in (b'\xda', b'\xe1'): at += 2 + int.from_bytes(data[at+2:at+4])
+    if data[:2] != b'\xff\xd8' or data[at:at+2] != b'\xff\xda': return
+    try: h, w, space, _ = decode_jpeg_header(data)
+    except ValueError: return
+    if space in ('YCbCr', 'RGB', 'Gray') and w*h <= Image.MAX_IMAGE_PIXELS: return w, h # Pillow warns of larger ones
 
 def _orientation(im):
     "The EXIF note, 1 to 8. A PNG without one is not asked: Pillow would decode it all to look. TIFF is turned by Pillow itself."
@@ -60,14 +67,15 @@ def _upright_rgb(im, turn):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
-# %% ../nbs/04_vision.ipynb #b26ed5d3
+# %% ../nbs/04_vision.ipynb #83093376
 def _power(shrink):
     "The largest of 1, 2, 4, 8 that is not above `shrink`."
     return 2**min(3, int(math.log2(max(1, shrink))))
 
 class PILImage(Image.Image):
     "An RGB picture, upright, decoded when its pixels are needed. A Pillow image with fastai's `create`, `shape`, `to_thumb`."
-    _file = _data = None # not decoded yet: the opened file, and its bytes
+    _file = _data = None # not decoded yet: the file that Pillow has opened, and its bytes
+    _plain, _turn = False, 1 # a JPEG that needs no Pillow; the EXIF note
 
     @classmethod
     def create(cls, fn): # A file name, bytes, an array `[H,W]` or `[H,W,3]` of uint8, a tensor, or a Pillow image
@@ -76,10 +84,16 @@ class PILImage(Image.Image):
         self = cls()
         im, self._data, self.name = _source(fn)
         self._mode = 'RGB'
-        with _naming(self.name): self._turn = _orientation(im)
+        if self._data is not None and (size := _plain_jpeg(self._data)): self._size, self._plain = size, True
+        else: self._open(im)
+        return self
+
+    def _open(self, im):
+        with _naming(self.name):
+            if im is None: im = Image.open(io.BytesIO(self._data))
+            self._turn = _orientation(im)
         if self._data is None: self._take(self._decode(im))
         else: self._file, self._size = im, im.size[::-1] if self._turn in (5, 6, 7, 8) else im.size # these swap width and height
-        return self
 
     def _take(self, im): self.im, self._size, self._file, self._data = im.im, im.size, None, None
 
@@ -91,7 +105,7 @@ class PILImage(Image.Image):
         return super().load()
 
     def _fresh(self):
-        im, self._file = self._file or Image.open(io.BytesIO(self._data)), None # reduced decoding uses a file up
+        with _naming(self.name): im, self._file = self._file or Image.open(io.BytesIO(self._data)), None # reduced decoding uses a file up
         return im
 
     @property
@@ -101,11 +115,11 @@ class PILImage(Image.Image):
     def __repr__(self): return f'{type(self).__name__} mode={self.mode} size={self.width}x{self.height}'
     def show(self, ctx=None, **kw): return show_image(self, ctx, **kw)
 
-# %% ../nbs/04_vision.ipynb #2f25b540
+# %% ../nbs/04_vision.ipynb #af9ea95a
 @patch
 def _is_jpeg(self:PILImage):
     "Is this a JPEG that nobody has decoded yet?"
-    return self._data is not None and (self._file or Image.open(io.BytesIO(self._data))).format == 'JPEG'
+    return self._data is not None and (self._plain or (self._file or Image.open(io.BytesIO(self._data))).format == 'JPEG')
 
 @patch
 def _reduced(self:PILImage, shrink):
@@ -201,7 +215,7 @@ class Normalize(SampleTransform):
         mean, std = [v.to(x.device).reshape(v.shape[-3:] if x.ndim == 3 else v.shape) for v in (self.mean, self.std)]
         return (x*std + mean).clamp(0, 1)
 
-# %% ../nbs/04_vision.ipynb #7502d0d5
+# %% ../nbs/04_vision.ipynb #65c3dd92
 class _ToNormalised(SampleTransform):
     "`IntToFloatTensor` and `Normalize` as one multiplication and one addition."
     order = 10
@@ -218,8 +232,9 @@ class _ToNormalised(SampleTransform):
 
 def _line(rows, scale, shift): # uint8 [n,m], [m], [m] -> float32 [n,m]
     "`rows*scale + shift`. On a CPU in pieces so small that torch does not share them out: it would wait for cores that are busy decoding."
-    out = torch.empty(rows.shape, device=rows.device)
-    step = max(1, 2**15//rows.shape[1] - 1) if rows.device.type == 'cpu' else len(rows)
+    on_cpu = rows.device.type == 'cpu'
+    out = torch.from_numpy(np.empty(rows.shape, 'float32')) if on_cpu else torch.empty(rows.shape, device=rows.device) # numpy asks for large pages
+    step = max(1, 2**15//rows.shape[1] - 1) if on_cpu else len(rows)
     for a,o in zip(rows.split(step), out.split(step)): o.copy_(a).mul_(scale).add_(shift)
     return out
 
@@ -378,13 +393,29 @@ class RandomResizedCrop(Cut):
 
     def __repr__(self): return f'RandomResizedCrop({self.size[1]}x{self.size[0]}, min_scale={self.min_scale})'
 
-# %% ../nbs/04_vision.ipynb #53c5be32
-def _scaled(im, size): # an RGB picture, (width, height) -> uint8 [H,W,3]
+# %% ../nbs/04_vision.ipynb #8fce0261
+def _scaled(a, size): # uint8 [h,w,3], (width, height) -> uint8 [H,W,3]
     "Bilinear with antialiasing, as Pillow's `resize`, up to rounding."
-    x = torch.from_numpy(np.array(im))[None].permute(0, 3, 1, 2) # the other way round, torch would not see that colours lie last
+    x = torch.from_numpy(a)[None].permute(0, 3, 1, 2) # the other way round, torch would not see that colours lie last
     return F.interpolate(x, size=size[::-1], mode='bilinear', antialias=True)[0].permute(1, 2, 0)
 
-# %% ../nbs/04_vision.ipynb #ac401323
+# %% ../nbs/04_vision.ipynb #128e8a77
+@patch
+def _pixels(self:PILImage, k, box): # how many times smaller, (left, top, right, bottom) of the whole picture -> uint8 [h,w,3]
+    "The part `box` of the picture, decoded `k` times smaller if its file allows that."
+    a, k = self._array(k) or self._reduced(k)
+    left, top, right, bottom = [v//k for v in box]
+    if isinstance(a, np.ndarray): return np.ascontiguousarray(a[top:bottom, left:right]) # torch would copy it too, in cores that are busy
+    return np.array(a.crop((left, top, min(right, a.width), min(bottom, a.height))))
+
+@patch
+def _array(self:PILImage, k):
+    "As `_reduced`, but an array, straight from the bytes of a plain JPEG; else `None`."
+    if not self._plain or self._data is None: return
+    try: return decode_jpeg(self._data, min_height=-(-self.height//k), min_width=-(-self.width//k)), k
+    except ValueError: return # damaged: Pillow says how, or puts up with it
+
+# %% ../nbs/04_vision.ipynb #a67bc83f
 class _CutToTensor(SampleTransform):
     "A `Cut` and `ToTensor` in one."
     def __init__(self, cut, to_tensor): self.cut, self.to_tensor, self.order = cut, to_tensor, cut.order
@@ -405,9 +436,7 @@ class _CutToTensor(SampleTransform):
         if not isinstance(x, PILImage): return self.to_tensor.apply(x, None)
         box, to, k = self.place(x.size, drawn, x._is_jpeg())
         if k > 2: return self.to_tensor.apply(self.cut.apply(x, drawn), None)
-        im, k = x._reduced(k)
-        box = tuple(min(v//k, end) for v,end in zip(box, im.size*2))
-        out = _scaled(im if box == (0, 0, *im.size) else im.crop(box), to)
+        out = _scaled(x._pixels(k, box), to)
         left, top, right, bottom = self.cut.centre(to)
         return TensorImage(out[top:bottom, left:right])
 

@@ -273,6 +273,85 @@ def test_opening_does_not_decode(fmt, monkeypatch):
     monkeypatch.setattr('PIL.ImageFile.ImageFile.load', decode)
     assert PILImage.create(data).shape == (64, 64)
 
+# JPEGs decoded straight into an array
+
+def with_segment(jpeg, marker, body):
+    "`jpeg` with one more part in its header, right after the start."
+    return jpeg[:2] + bytes([0xff, marker]) + (len(body)+2).to_bytes(2) + body + jpeg[2:]
+
+def fused_and_by_pillow(data, size=16):
+    pipe = Pipeline([Resize(size), ToTensor], split_idx=1)
+    assert len(pipe.tfms) == 1
+    return pipe((PILImage.create(data),))[0].numpy().astype(int), np.asarray(Resize(size)(PILImage.create(data), split_idx=1)).astype(int)
+
+@settings(max_examples=60)
+@given(w=st.integers(1, 90), h=st.integers(1, 90), k=st.sampled_from([1, 2, 4, 8]), grey=st.booleans(), progressive=st.booleans(),
+       save=st.sampled_from([dict(subsampling=0), dict(subsampling=1), dict(subsampling=2), dict(keep_rgb=True)]), quality=st.integers(20, 100))
+def test_jpegs_decode_as_in_pillow(w, h, k, grey, progressive, save, quality):
+    im = Image.fromarray(smooth(h, w))
+    data = encoded(im.convert('L') if grey else im, quality=quality, progressive=progressive, **({} if grey else save))
+    ours = PILImage.create(data)
+    assert ours._plain and ours.size == (w, h)
+    theirs = Image.open(io.BytesIO(data))
+    theirs.draft(None, (-(-w//k), -(-h//k)))
+    a, scale = ours._array(k)
+    assert scale == k and a.shape == (math.ceil(h/k), math.ceil(w/k), 3)
+    if theirs.size == a.shape[1::-1] and min(w, h) > 8: assert np.abs(a.astype(int) - np.asarray(theirs.convert('RGB'))).max() <= 1 # tiny ones allow several scales
+
+def not_plain(why):
+    rgb = smooth(40, 60)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    if why == 'CMYK': return encoded(Image.fromarray(rgb).convert('CMYK'))
+    if why == 'EXIF': return encoded(rgb, exif=exif)
+    if why == 'EXIF after a preview': return with_segment(encoded(rgb, exif=exif), 0xed, b'Photoshop 3.0' + encoded(smooth(8, 8)))
+    if why == 'XMP': return encoded(rgb, xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>')
+
+@pytest.mark.parametrize('why', ['CMYK', 'EXIF', 'EXIF after a preview', 'XMP'])
+def test_jpegs_that_need_pillow_go_to_pillow(why):
+    data = not_plain(why)
+    im, ref = PILImage.create(data), ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert('RGB')
+    assert not im._plain and im.size == ref.size == ((60, 40) if why == 'CMYK' else (40, 60))
+    same_pixels(im, ref)
+    fused, by_pillow = fused_and_by_pillow(data)
+    assert np.abs(fused - by_pillow).max() <= 1
+
+def test_a_jpeg_with_a_preview_in_its_header_is_plain():
+    data = with_segment(encoded(smooth(40, 60)), 0xed, b'Photoshop 3.0' + encoded(smooth(8, 8)))
+    im = PILImage.create(data)
+    assert im._plain and im.size == (60, 40)
+    fused, by_pillow = fused_and_by_pillow(data)
+    assert np.abs(fused - by_pillow).max() <= 1
+
+def test_what_pillow_puts_up_with_is_put_up_with():
+    data = bytearray(encoded(smooth(200, 200, cells=20)))
+    middle = len(data)*3//4
+    data[middle:middle+30] = bytes(30)
+    data = bytes(data)
+    im = PILImage.create(data)
+    assert im._plain and im._array(1) is None # the strict decoder refuses
+    fused, by_pillow = fused_and_by_pillow(data, 64)
+    assert np.abs(fused - by_pillow).max() <= 1
+
+@pytest.mark.parametrize('part', [.2, .6, .97])
+def test_a_jpeg_cut_short_is_named_by_the_fused_cut_too(tmp_path, part):
+    data = encoded(smooth(200, 200, cells=20))
+    (tmp_path/'short.jpg').write_bytes(data[:int(len(data)*part)])
+    with pytest.raises(OSError, match='short.jpg.*damaged'): Pipeline([Resize(16), ToTensor], split_idx=1)((PILImage.create(tmp_path/'short.jpg'),))
+
+def test_very_large_pictures_are_left_to_pillow_which_warns(monkeypatch):
+    data = encoded(smooth(40, 60))
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 2000)
+    with pytest.warns(Image.DecompressionBombWarning): assert not PILImage.create(data)._plain
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    with pytest.raises(Image.DecompressionBombError): PILImage.create(data)
+
+@given(st.binary(max_size=60), st.integers(0, 700))
+def test_any_bytes_are_a_picture_or_a_clear_error(tail, n):
+    for data in (tail, b'\xff\xd8' + tail, encoded(smooth(20, 20))[:n] + tail):
+        try: np.asarray(PILImage.create(data))
+        except OSError as e: assert 'these bytes' in str(e)
+
 # Sizes
 
 sides = st.integers(1, 120)

@@ -529,8 +529,28 @@ def test_bf16():
 def test_fp16_on_cpu_warns_and_uses_bf16():
     learn = make()
     with pytest.warns(UserWarning, match='bfloat16') as w: learn.to_fp16()
-    assert len(w) == 1 and learn.autocast.keywords['dtype'] == torch.bfloat16
+    with learn.autocast(): assert len(w) == 1 and torch.ones(2, 2).mm(torch.ones(2, 2)).dtype == torch.bfloat16
     quiet(learn, 'fit', 1)
+
+@pytest.mark.parametrize('groups, calls', [(1, {torch.bfloat16}), (2, {torch.bfloat16}), (4, {torch.float32})])
+def test_bf16_leaves_depthwise_convolutions_in_float32(groups, calls):
+    learn, seen = make(), set()
+    conv, x = nn.Conv2d(4, 4, 3, padding=1, groups=groups), torch.randn(2, 4, 5, 5)
+    learn.to_bf16()
+    class Listen(torch.overrides.TorchFunctionMode): # entered first, so it hears what is really computed
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            if func is torch.conv2d: seen.add(out.dtype)
+            return out
+    with Listen(), learn.autocast(): y = conv(x)
+    assert seen == calls and y.dtype == torch.bfloat16 and not torch.is_autocast_enabled('cpu')
+    y.float().sum().backward()
+    assert conv.weight.grad.dtype == torch.float32
+    plain = conv(x)
+    assert 0 < (y - plain).abs().max() < 0.02
+    if groups == 4: assert torch.equal(y, plain.bfloat16())
+    learn.to_fp32()
+    with learn.autocast(): assert torch.equal(conv(x), plain)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
 def test_fp16_on_cuda():
