@@ -7,11 +7,12 @@ __all__ = ['expect_fail', 'set_seed', 'default_device', 'to_device', 'to_cpu', '
            'full_data', 'import_torchvision', 'L', 'first', 'store_attr', 'patch', 'Path', 'partial', 'math', 'np',
            'torch', 'Tensor', 'nn', 'tensor']
 
-# %% ../nbs/lib/00_core.ipynb #c95cdd0c
+# %% ../nbs/lib/00_core.ipynb #19229d1f
 import math, os, random, tempfile, threading
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+if os.path.exists('/sys/kernel/mm/transparent_hugepage'): os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1') # read once, by torch
 import numpy as np
 import torch
 from torch import Tensor, nn, tensor

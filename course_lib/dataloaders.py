@@ -164,7 +164,7 @@ def new(self:DataLoader, dataset=None, **kwargs): # -> DataLoader
     keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device'.split()}
     return type(self)(self.dataset if dataset is None else dataset, **{**keep, **kwargs})
 
-# %% ../nbs/02_dataloaders.ipynb #94b6d9bb
+# %% ../nbs/02_dataloaders.ipynb #5ac3e0be
 def _at(items, i):
     "Item `i` by position: also for a DataFrame, whatever its index is."
     return items.iloc[i] if hasattr(items, 'iloc') else items[i]
@@ -174,7 +174,7 @@ def _name(f): return getattr(f, '__name__', None) or getattr(getattr(f, 'func', 
 class Column:
     "Functions applied one after the other: one variable of a `Datasets`."
     def __init__(self, fns=()): # A function, or a list of them
-        self.fns = L(fns).filter(lambda f: f is not None)
+        self.fns = [f for f in L(fns) if f is not None]
 
     def __call__(self, item, start=0): # The item, and the function to begin with
         "The value of this column for `item`."

@@ -215,7 +215,7 @@ class Normalize(SampleTransform):
         mean, std = [v.to(x.device).reshape(v.shape[-3:] if x.ndim == 3 else v.shape) for v in (self.mean, self.std)]
         return (x*std + mean).clamp(0, 1)
 
-# %% ../nbs/04_vision.ipynb #65c3dd92
+# %% ../nbs/04_vision.ipynb #7502d0d5
 class _ToNormalised(SampleTransform):
     "`IntToFloatTensor` and `Normalize` as one multiplication and one addition."
     order = 10
@@ -232,9 +232,8 @@ class _ToNormalised(SampleTransform):
 
 def _line(rows, scale, shift): # uint8 [n,m], [m], [m] -> float32 [n,m]
     "`rows*scale + shift`. On a CPU in pieces so small that torch does not share them out: it would wait for cores that are busy decoding."
-    on_cpu = rows.device.type == 'cpu'
-    out = torch.from_numpy(np.empty(rows.shape, 'float32')) if on_cpu else torch.empty(rows.shape, device=rows.device) # numpy asks for large pages
-    step = max(1, 2**15//rows.shape[1] - 1) if on_cpu else len(rows)
+    out = torch.empty(rows.shape, device=rows.device)
+    step = max(1, 2**15//rows.shape[1] - 1) if rows.device.type == 'cpu' else len(rows)
     for a,o in zip(rows.split(step), out.split(step)): o.copy_(a).mul_(scale).add_(shift)
     return out
 
