@@ -1,4 +1,4 @@
-"A headless Chromium and the page of chapter 12. Where one of them is missing, these tests skip and say which."
+"A headless Chromium, and the page of chapter 12. Where one of them is missing, these tests skip and say which."
 import os, shutil, signal, socket, subprocess, sys, time, urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +9,6 @@ BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stabl
 
 @pytest.fixture(scope='session')
 def browser():
-    pytest.importorskip('gradio', reason='gradio is not installed: pip install "course_lib[app]"')
     api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
     exe = next(filter(None, map(shutil.which, BROWSERS)), None)
     if exe is None: pytest.skip(f'there is no browser here ({", ".join(BROWSERS)}): install the package chromium')
@@ -49,9 +48,12 @@ def served(args, log, **env):
         try: program.wait(15)
         except subprocess.TimeoutExpired: program.kill(); program.wait()
 
+def need_gradio(): pytest.importorskip('gradio', reason='gradio is not installed: pip install "course_lib[app]"')
+
 @pytest.fixture(scope='session')
 def stand_in(browser, tmp_path_factory):
     "Address of the page with a stand-in for a model, and its folder."
+    need_gradio()
     folder = tmp_path_factory.mktemp('page')
     with served([HERE/'page.py', '{port}', folder], folder/'log') as address: yield address, folder
 

@@ -2,7 +2,7 @@
 import subprocess, sys
 import pytest
 from PIL import Image
-from .conftest import served
+from .conftest import need_gradio, served
 
 @pytest.fixture
 def drop(page, tmp_path):
@@ -109,6 +109,7 @@ def test_controls_have_names(page):
 
 def test_command_serves_an_exported_model(browser, tmp_path):
     "`course_bears MODEL`, with a model that was exported before it learned anything; the thresholds decide what it names."
+    need_gradio()
     import course_lib.all as c
     from course_lib.bears import bear_examples
     examples = bear_examples(c.untar_data(c.URLs.BEARS_SAMPLE))
