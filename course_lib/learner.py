@@ -761,7 +761,7 @@ def _cpu_bf16():
 # %% ../nbs/07_learner.ipynb #cc7a2241
 @patch
 def to_bf16(self:Learner):
-    "Run the model in bfloat16 where PyTorch's `autocast` holds it to be safe; weights, loss and optimiser stay float32."
+    "Run the model in bfloat16 where PyTorch's `autocast` holds it to be safe; weights, loss and optimiser stay float32, and so do depthwise convolutions on a CPU."
     self.to_fp32()
     self.autocast = _cpu_bf16 if self.device.type == 'cpu' else partial(torch.autocast, self.device.type, dtype=torch.bfloat16)
     return self
