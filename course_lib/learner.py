@@ -751,8 +751,9 @@ class _DepthwiseInFloat32(TorchFunctionMode):
     "Depthwise convolutions in float32, whatever `autocast` says: on CPUs their gradients take several times as long in bfloat16."
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func is not torch.conv2d or kwargs or len(args) < 7 or args[6] == 1 or args[1].shape[1] > 1: return func(*args, **kwargs)
-        with torch.autocast('cpu', enabled=False): return func(args[0].float(), *args[1:]).to(torch.bfloat16)
+        depthwise = func is torch.conv2d and len(args) > 1 and args[1].shape[1] == 1 < args[0].shape[-3] # a kernel sees one of many channels
+        if not depthwise: return func(*args, **kwargs)
+        with torch.autocast('cpu', enabled=False): return func(args[0].float(), *args[1:], **kwargs).to(torch.bfloat16)
 
 @contextmanager
 def _cpu_bf16():

@@ -84,16 +84,14 @@ class PILImage(Image.Image):
         self = cls()
         im, self._data, self.name = _source(fn)
         self._mode = 'RGB'
-        if self._data is not None and (size := _plain_jpeg(self._data)): self._size, self._plain = size, True
-        else: self._open(im)
-        return self
-
-    def _open(self, im):
-        with _naming(self.name):
-            if im is None: im = Image.open(io.BytesIO(self._data))
-            self._turn = _orientation(im)
+        if self._data is not None and (size := _plain_jpeg(self._data)):
+            self._size, self._plain = size, True
+            return self
+        if im is None: im = self._opened()
+        with _naming(self.name): self._turn = _orientation(im)
         if self._data is None: self._take(self._decode(im))
-        else: self._file, self._size = im, im.size[::-1] if self._turn in (5, 6, 7, 8) else im.size # these swap width and height
+        else: self._size = im.size[::-1] if self._turn in (5, 6, 7, 8) else im.size # these swap width and height
+        return self
 
     def _take(self, im): self.im, self._size, self._file, self._data = im.im, im.size, None, None
 
@@ -104,8 +102,14 @@ class PILImage(Image.Image):
         if self._data is not None: self._take(self._decode(self._fresh()))
         return super().load()
 
+    def _opened(self):
+        "The file as Pillow opens it, once."
+        if self._file is None:
+            with _naming(self.name): self._file = Image.open(io.BytesIO(self._data))
+        return self._file
+
     def _fresh(self):
-        with _naming(self.name): im, self._file = self._file or Image.open(io.BytesIO(self._data)), None # reduced decoding uses a file up
+        im, self._file = self._opened(), None # decoding uses a file up
         return im
 
     @property
@@ -119,7 +123,7 @@ class PILImage(Image.Image):
 @patch
 def _is_jpeg(self:PILImage):
     "Is this a JPEG that nobody has decoded yet?"
-    return self._data is not None and (self._plain or (self._file or Image.open(io.BytesIO(self._data))).format == 'JPEG')
+    return self._data is not None and (self._plain or self._opened().format == 'JPEG')
 
 @patch
 def _reduced(self:PILImage, shrink):

@@ -294,10 +294,10 @@ def test_jpegs_decode_as_in_pillow(w, h, k, grey, progressive, save, quality):
     ours = PILImage.create(data)
     assert ours._plain and ours.size == (w, h)
     theirs = Image.open(io.BytesIO(data))
-    theirs.draft(None, (-(-w//k), -(-h//k)))
+    theirs.draft(None, (max(1, w//k), max(1, h//k)))
     a, scale = ours._array(k)
     assert scale == k and a.shape == (math.ceil(h/k), math.ceil(w/k), 3)
-    if theirs.size == a.shape[1::-1] and min(w, h) > 8: assert np.abs(a.astype(int) - np.asarray(theirs.convert('RGB'))).max() <= 1 # tiny ones allow several scales
+    if min(w, h) > 8: assert np.abs(a.astype(int) - np.asarray(theirs.convert('RGB'))).max() <= 1 # tiny ones allow several scales
 
 def not_plain(why):
     rgb = smooth(40, 60)
