@@ -1,4 +1,4 @@
-"A headless Chromium, and the page of chapter 12. Where one of them is missing, these tests skip and say which."
+"A headless Chromium, and the page of chapter 15. Where one of them is missing, these tests skip and say which."
 import os, shutil, signal, socket, subprocess, sys, time, urllib.request
 from contextlib import contextmanager
 from pathlib import Path

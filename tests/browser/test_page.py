@@ -1,4 +1,4 @@
-"The page of chapter 12 in a browser: drop a file, read the verdict, move the threshold."
+"The page of chapter 15 in a browser: drop a file, read the verdict, move the threshold."
 import subprocess, sys
 import pytest
 from PIL import Image

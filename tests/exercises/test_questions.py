@@ -38,7 +38,7 @@ def test_untouched_starter_does_not_pass(q):
     assert 'no answer yet' in card.text()
 
 def test_starters_are_those_of_the_notebook(root):
-    cells = [''.join(c['source']) for c in json.loads((root/'nbs'/'11_questionnaire.ipynb').read_text(encoding='utf-8'))['cells']]
+    cells = [''.join(c['source']) for c in json.loads((root/'nbs'/'13_questionnaire.ipynb').read_text(encoding='utf-8'))['cells']]
     for q in NUMBERED:
         assert q.starter in cells, f'question {q.n}'
         assert f'ask({q.n})' in cells

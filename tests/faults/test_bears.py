@@ -1,4 +1,4 @@
-"Any file that may be dropped on the page of chapter 12: a picture comes out, or a sentence. No browser here, and no Gradio."
+"Any file that may be dropped on the page of chapter 15: a picture comes out, or a sentence. No browser here, and no Gradio."
 import os, random, subprocess, sys, zlib
 import numpy as np, pytest, torch
 from PIL import Image, ImageDraw
@@ -242,7 +242,7 @@ def test_gradio_is_not_imported_before_it_is_needed(tmp_path):
 
 def test_command_without_a_model_says_how_to_make_it(home, capsys):
     assert course_bears([]) == 1
-    assert 'nbs/12_bears.ipynb' in capsys.readouterr().out
+    assert 'nbs/15_bears.ipynb' in capsys.readouterr().out
 
 @pytest.mark.parametrize('data,says', [(None, 'There is no exported model'), (b'', ''), (b'no model', 'cannot be loaded'), (b'\x80\x04.', 'pickle')])
 def test_command_with_a_bad_model(home, tmp_path, capsys, data, says):

@@ -9,9 +9,11 @@ import lab, readme # tools/
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if not {'.ipynb_checkpoints', '_proc'} & set(p.parts))
 CHAPTERS = [p for p in NOTEBOOKS if p.parent == ROOT/'nbs' and p.name != 'index.ipynb']
-MODULES = sorted(p for p in (ROOT/'course_lib').glob('*.py') if not p.name.startswith('_'))
-ORDER = ('core datasets samples dataloaders datablock vision losses metrics learner transfer regression '
-         'bears quiz questions questionnaire all').split()
+MODULES = sorted(p for p in (ROOT/'course_lib').rglob('*.py') if not p.name.startswith('_'))
+ORDER = """core checks ahead decode fused progress checkpoint precision datasets
+    drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
+    dataloaders datablock vision losses metrics learner schedules transfer augment regression export bears
+    sandbox cards quiz questions questionnaire all""".split()
 
 def name(p): return p.relative_to(ROOT).as_posix()
 def cells(p, kind=None): return [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if kind in (None, c['cell_type'])]
@@ -38,26 +40,34 @@ each_module = pytest.mark.parametrize('py', MODULES, ids=name)
 
 # ------------------------------------------------------------------ modules
 
+def module(py):
+    "The name of a module in the package, such as `core` or `drawings.pen`."
+    return '.'.join(py.relative_to(ROOT/'course_lib').with_suffix('').parts)
+
 def imports(py):
-    "Names of the modules that `py` imports anywhere, those of the package with a dot in front."
+    "Full names of the modules that `py` imports anywhere."
+    package = ['course_lib', *module(py).split('.')[:-1]]
     for node in ast.walk(ast.parse(py.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import): yield from (a.name for a in node.names)
         if isinstance(node, ast.ImportFrom):
-            if node.level: yield from ([f'.{node.module}'] if node.module else [f'.{a.name}' for a in node.names])
-            else: yield node.module
+            base = package[:len(package) - node.level + 1] if node.level else []
+            if node.module: yield '.'.join([*base, node.module])
+            else: yield from ('.'.join([*base, a.name]) for a in node.names)
+
+def ours(py): return {o.removeprefix('course_lib.') for o in imports(py) if o.startswith('course_lib.')}
 
 @each_module
 def test_imports_run_downwards(py):
-    assert py.stem in ORDER, f'{py.stem} has no place in the order of modules'
-    ours = {re.sub(r'^(course_lib)?\.', '', o) for o in imports(py) if o.startswith(('.', 'course_lib.'))}
-    upwards = [o for o in ours if ORDER.index(o) >= ORDER.index(py.stem)]
-    assert not upwards, f'{py.stem} imports {upwards}, which stand above it'
+    name = module(py)
+    assert name in ORDER, f'{name} has no place in the order of modules'
+    upwards = [o for o in ours(py) if ORDER.index(o) >= ORDER.index(name)]
+    assert not upwards, f'{name} imports {upwards}, which stand above it'
 
 @each_module
 def test_imports_are_declared(py):
     declared = {plain(r.name) for r in requirements('requirements', *(['app_requirements'] if py.stem == 'bears' else []))}
     known = packages_distributions()
-    for o in {o.split('.')[0] for o in imports(py) if not o.startswith(('.', 'course_lib'))}:
+    for o in {o.split('.')[0] for o in imports(py) if not o.startswith('course_lib')}:
         if o in sys.stdlib_module_names or o == 'IPython': continue # IPython comes with ipywidgets
         assert declared & {plain(d) for d in known.get(o, [o])}, f'{o} is not among the requirements in settings.ini'
 
@@ -85,9 +95,12 @@ def test_public_name(everything, o): assert o in everything
 def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
+ROOMS = '''checks ahead decode fused progress checkpoint precision drawings.pen drawings.things drawings.scenes
+    drawings.bears drawings.people sandbox cards quiz questions questionnaire bears all'''.split()
+
 def test_all_holds_every_module():
     text = (ROOT/'course_lib'/'all.py').read_text(encoding='utf-8')
-    missing = [p.stem for p in MODULES if p.stem not in ('all', 'bears', 'quiz', 'questions', 'questionnaire') and f'from .{p.stem} import *' not in text]
+    missing = [m for m in map(module, MODULES) if m not in ROOMS and f'from .{m} import *' not in text]
     assert missing == [], f'nbs/index.ipynb must also import {missing}'
 
 def test_import_leaves_the_slow_ones_out():
@@ -207,18 +220,18 @@ def check(project, *args):
 
 def test_check_names_what_is_out_of_step(project):
     check(project, '--fix') # so that nothing but the following is out of step
-    right = {o: (project/o).read_bytes() for o in ('README.md', 'course_lib/core.py', 'nbs/lib/00_core.ipynb')}
+    right = {o: (project/o).read_bytes() for o in ('README.md', 'course_lib/core.py', 'nbs/lib/core.ipynb')}
     with open(project/'course_lib'/'core.py', 'a') as f: f.write('# changed by hand\n')
     (project/'course_lib'/'stale.py').write_text('left = "from a notebook that is gone"\n')
     (project/'README.md').write_text('changed by hand')
-    nb = json.loads((project/'nbs'/'lib'/'00_core.ipynb').read_text(encoding='utf-8'))
+    nb = json.loads((project/'nbs'/'lib'/'core.ipynb').read_text(encoding='utf-8'))
     next(c for c in nb['cells'] if c['cell_type'] == 'code')['execution_count'] = 5
-    (project/'nbs'/'lib'/'00_core.ipynb').write_text(json.dumps(nb), encoding='utf-8')
+    (project/'nbs'/'lib'/'core.ipynb').write_text(json.dumps(nb), encoding='utf-8')
 
     found = check(project)
     assert found.returncode == 1 and 'make export' in found.stderr
-    for o in 'course_lib/core.py', 'course_lib/stale.py', 'README.md', 'nbs/lib/00_core.ipynb': assert o in found.stderr
-    assert 'course_lib/datasets.py' not in found.stderr and 'nbs/lib/01_datasets.ipynb' not in found.stderr
+    for o in 'course_lib/core.py', 'course_lib/stale.py', 'README.md', 'nbs/lib/core.ipynb': assert o in found.stderr
+    assert 'course_lib/datasets.py' not in found.stderr and 'nbs/lib/datasets.ipynb' not in found.stderr
     assert (project/'README.md').read_text() == 'changed by hand' # only looked at
 
     check(project, '--fix')
