@@ -154,6 +154,7 @@ def verify(nb):
 
 QUICK = '01_pandas 02_dataloaders 03_datablock 05_losses 06_metrics'.split() # the others train
 
+@pytest.mark.slow
 @pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem in QUICK], ids=lambda p: p.stem)
 def test_solutions_pass_their_checks_and_starters_do_not(nb):
     run = subprocess.run([sys.executable, __file__, nb], capture_output=True, text=True, timeout=300) # chapters patch classes

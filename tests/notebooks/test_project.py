@@ -103,6 +103,7 @@ def test_all_holds_every_module():
     missing = [m for m in map(module, MODULES) if m not in ROOMS and f'from .{m} import *' not in text]
     assert missing == [], f'nbs/index.ipynb must also import {missing}'
 
+@pytest.mark.slow
 def test_import_leaves_the_slow_ones_out():
     code = ("import sys; from course_lib.all import *\n"
             "print([o for o in ('torchvision', 'timm', 'sklearn', 'requests', 'nbdev', 'gradio') if o in sys.modules])")
@@ -198,6 +199,7 @@ def test_console_script_leads_to_a_function(script):
     module, function = script.split('=')[1].split(':')
     assert callable(getattr(import_module(module), function))
 
+@pytest.mark.slow
 def test_lock_is_what_is_installed():
     if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
     run = subprocess.run([sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-deps', '--no-index', '-r', 'requirements.txt'],
@@ -218,6 +220,7 @@ def project(tmp_path):
 def check(project, *args):
     return subprocess.run([sys.executable, 'tools/check.py', *args], cwd=project, capture_output=True, text=True)
 
+@pytest.mark.slow
 def test_check_names_what_is_out_of_step(project):
     check(project, '--fix') # so that nothing but the following is out of step
     right = {o: (project/o).read_bytes() for o in ('README.md', 'course_lib/core.py', 'nbs/lib/core.ipynb')}
@@ -239,6 +242,7 @@ def test_check_names_what_is_out_of_step(project):
     for o in right: assert (project/o).read_bytes() == right[o]
     assert not (project/'course_lib'/'stale.py').exists()
 
+@pytest.mark.slow
 def test_failing_notebook_fails_the_run(project):
     (project/'nbs'/'broken.ipynb').write_text(json.dumps({'cells': [{'cell_type': 'code', 'id': 'a', 'metadata': {}, 'execution_count': None,
         'outputs': [], 'source': ['assert 1 == 2, "as it must"']}], 'metadata': {}, 'nbformat': 4, 'nbformat_minor': 5}))
@@ -275,6 +279,7 @@ def free_port():
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
 
+@pytest.mark.slow
 def test_lab_serves_the_course(tmp_path):
     "What `make lab` starts answers on its port, with the course map open, and says its address."
     port = free_port()
