@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS, LIB = ROOT/'nbs', ROOT/'course_lib'
-NOTEBOOKS = sorted(p for p in NBS.rglob('*.ipynb') if not {'.ipynb_checkpoints', '_proc'} & set(p.parts) and p.name[0] != '_')
+NOTEBOOKS = sorted(p for p in NBS.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and p.name[0] != '_')
 CHAPTERS = [p for p in NOTEBOOKS if p.parent == NBS and p.name[:2].isdigit()]
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
@@ -16,7 +16,8 @@ def name(p):
 
 class Cell:
     "A cell of a notebook: its `kind`, its `text`, the `outputs` that are kept with it."
-    def __init__(self, d): self.kind, self.text, self.outputs = d['cell_type'], ''.join(d['source']), d.get('outputs', [])
+    def __init__(self, d):
+        self.kind, self.text, self.outputs = d['cell_type'], ''.join(d['source']), d.get('outputs', [])
 
     @property
     def is_code(self): return self.kind == 'code'

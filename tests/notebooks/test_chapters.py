@@ -1,4 +1,4 @@
-"""The form of a chapter, and its exercises: each solution passes the check in the cell, a wrong answer and none do not."""
+"The form of a chapter, and its exercises: each solution passes the check in its cell; a wrong answer and none do not."
 import ast, json, os, re, subprocess, sys, types
 from pathlib import Path
 import pytest
@@ -44,7 +44,7 @@ def test_every_figure_has_a_caption(nb):
 PLACE = re.compile(r'^(?!\s*(if|#(?! your))\b).*\.\.\.|# your|# change this') # where the answer goes
 
 class Exercise:
-    "A starter cell in two halves, up to the place of the answer and after it, and the code of its solution, if it has any."
+    "A starter cell in two halves, up to the place of the answer and after it, and the code of its solution, if any."
     def __init__(self, starter, solution):
         lines = starter.splitlines()
         at = max((i for i,line in enumerate(lines) if PLACE.search(line)), default=None)

@@ -194,7 +194,8 @@ def project(tmp_path):
     copy = tmp_path/'the course'
     for o in 'nbs', 'course_lib', 'tools':
         shutil.copytree(ROOT/o, copy/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'models'))
-    for o in 'settings.ini setup.py pyproject.toml README.md requirements.txt Makefile'.split(): shutil.copy(ROOT/o, copy)
+    files = 'settings.ini setup.py pyproject.toml README.md requirements.txt Makefile'
+    for o in files.split(): shutil.copy(ROOT/o, copy)
     return copy
 
 def check(project, *args):
