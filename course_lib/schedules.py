@@ -104,21 +104,13 @@ class LRFinder(ParamScheduler):
         if not math.isfinite(loss) or (self.stop_div and loss > 4*self.best) or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
 
 # %% ../nbs/08_schedules.ipynb #8c4e87a3
-def _rng_state():
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-
-def _set_rng_state(state):
-    python, numpy, cpu, cuda = state
-    random.setstate(python); np.random.set_state(numpy); torch.set_rng_state(cpu)
-    if cuda is not None: torch.cuda.set_rng_state_all(cuda)
-
 @contextmanager
 def no_trace(learn:Learner):
     "Put back the model (buffers too), the optimiser, the gradient scaler and all random generators after the block, bit for bit."
     tensors = [(t, t.detach().clone()) for t in (*learn.model.parameters(), *learn.model.buffers())]
     modes = [(m, m.training) for m in learn.model.modules()]
     opt, opt_state, scaler = learn.opt, learn.opt and copy.deepcopy(learn.opt.state_dict()), copy.deepcopy(learn.scaler.state_dict())
-    rng = _rng_state()
+    rng = random_state()
     try: yield
     finally:
         with torch.no_grad():
@@ -127,7 +119,7 @@ def no_trace(learn:Learner):
         learn.opt = opt
         if opt is not None: opt.load_state_dict(opt_state)
         if scaler: learn.scaler.load_state_dict(scaler)
-        _set_rng_state(rng)
+        set_random_state(rng)
 
 # %% ../nbs/08_schedules.ipynb #4ec4a66a
 def valley(lrs, losses, num_it=None): # -> rate, (rate, its loss)
@@ -173,7 +165,7 @@ def _suggest(self:Recorder, funcs, num_it, show_plot):
     n = next((i for i,v in enumerate(self.losses) if not math.isfinite(v)), len(self.losses))
     lrs, losses = self.lrs[num_it//10:n][:-5], self.losses[num_it//10:n][:-5]
     if funcs and not lrs: raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {self.lrs[-1]:.1e}. Begin with a lower `start_lr`.")
-    names = [f.func.__name__ if isinstance(f, partial) else f.__name__ for f in funcs]
+    names = [func_name(f) for f in funcs]
     found = [f(lrs, losses, num_it) for f in funcs]
     if show_plot: self.plot_lr_find(suggestions=[point for _,point in found], nms=names)
     return namedtuple('SuggestedLRs', names)(*(lr for lr,_ in found)) if funcs else None
