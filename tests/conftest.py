@@ -8,8 +8,9 @@ os.environ.setdefault('MPLBACKEND', 'agg')
 # ------------------------------------------------------------------ make test NB=05
 
 def pytest_addoption(parser):
-    parser.addoption('--nb', default='', metavar='NAME', help='only the tests that concern this notebook (05, losses, lib/core): '
-                     'those with its name, or its module\'s, in their own, and all in files that import the module')
+    parser.addoption('--nb', default='', metavar='NAME', help=(
+        'only the tests that concern this notebook (05, losses, lib/core): those with its name, or that of its module, '
+        'in their own, and all in files that import the module'))
 
 def module_of(nb):
     "The module that the notebook `nb` exports, such as `losses`; an empty text if it exports none."
