@@ -17,6 +17,10 @@ import torch.nn.functional as F
 from torch import nn, tensor
 from .core import *
 from .datasets import *
+from .drawings.things import PASCAL_CLASSES
+from .drawings.scenes import draw_scene
+from .drawings.bears import draw_bears
+from .drawings.people import draw_head
 from .samples import *
 from .dataloaders import *
 from .datablock import *
