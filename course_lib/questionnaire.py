@@ -7,6 +7,7 @@ __all__ = ['ask', 'check', 'hint', 'solution', 'progress', 'course_quiz']
 
 # %% ../nbs/13_questionnaire.ipynb #0417e774
 import ast, re, sys
+from .cards import *
 from .quiz import *
 from .questions import questions
 

@@ -2,7 +2,9 @@
 import ast, copy, dataclasses, functools, json, random, re
 from collections import Counter
 import pytest
-from course_lib.quiz import (PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED, Outcome, Progress, Quiz, _agree, _outcome, compile_answer)
+from course_lib.sandbox import Outcome, agree, compile_answer, run_own
+from course_lib.cards import PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED
+from course_lib.quiz import Progress, Quiz
 from course_lib.questions import questions
 
 BY_N = {q.n: q for q in questions}
@@ -241,7 +243,7 @@ def same_on_many_inputs(q, source, seeds=40):
             mine = copy.deepcopy(args)
             try: out = Outcome('value', f(*mine))
             except Exception as e: out = Outcome('raised', e)
-            if repr(mine) != repr(args) or not _agree(out, _outcome(ref, args)): return False
+            if repr(mine) != repr(args) or not agree(out, run_own(ref, args)): return False
     return True
 
 def all_mutants():

@@ -2,8 +2,10 @@
 import builtins, configparser, importlib, json, os, random, sys, threading, time
 import numpy as np
 import pytest, torch
-from course_lib import questionnaire, quiz as engine
-from course_lib.quiz import (PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED, Progress, Quiz, TryAgain, difference, is_blank, run_limited)
+from course_lib import questionnaire, quiz as engine, sandbox
+from course_lib.sandbox import difference, is_blank, run_limited
+from course_lib.cards import PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED
+from course_lib.quiz import Progress, Quiz, TryAgain
 from course_lib.questions import questions
 
 @pytest.fixture
@@ -130,10 +132,10 @@ def test_stop_pressed_while_an_answer_runs():
         def join(self, timeout=None):
             if timeout and timeout > 1: raise KeyboardInterrupt
             super().join(timeout)
-    old, engine.threading.Thread = threading.Thread, Pressed
+    old, sandbox.threading.Thread = threading.Thread, Pressed
     try:
         with pytest.raises(KeyboardInterrupt): run_limited(forever, ())
-    finally: engine.threading.Thread = old
+    finally: sandbox.threading.Thread = old
     time.sleep(.1)
     assert threading.active_count() == before
 
