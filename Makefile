@@ -1,5 +1,5 @@
 # make lab    study: open the course in JupyterLab
-# make test   check: everything that continuous integration checks
+# make test   check: everything that continuous integration checks;  make quick  the part of it that takes a minute
 # make help   all targets and settings
 #
 # Only relative paths are used here, so a folder whose name holds spaces is no trouble.
@@ -7,14 +7,19 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python)
 PORT ?=
 ARGS ?=
+NB ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test export lock clean distclean
+.PHONY: help env lab test quick export lock clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make lab         make .venv if it is missing, draw the sample data, open the course in JupyterLab'
-	@echo 'make test        modules equal to the notebooks, notebooks clean, all notebooks run, pytest'
+	@echo 'make test        modules equal to the notebooks, notebooks clean, style (ruff), all notebooks run, pytest'
+	@echo 'make test NB=05  the same for one notebook (05, losses, lib/core): it runs, and of the tests those that'
+	@echo '                 name it, and those in files that import its module'
+	@echo 'make quick       in about a minute: modules, notebooks and style as above, the notebooks that do not train,'
+	@echo '                 and the form of all (tests/notebooks)'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
@@ -33,9 +38,17 @@ lab: env
 
 test: env
 	@$(PY) tools/check.py
+	@$(PY) -m ruff check --quiet
 	@$(PY) -m course_lib.samples
-	@$(PY) tools/notebooks.py
-	@$(PY) -m pytest tests -q
+	@$(PY) tools/notebooks.py $(NB)
+	@$(PY) -m pytest tests -q --nb="$(NB)"
+
+quick: env
+	@$(PY) tools/check.py
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m course_lib.samples
+	@$(PY) tools/notebooks.py --quick
+	@$(PY) -m pytest tests/notebooks -q -m "not slow"
 
 export: env
 	@$(PY) tools/check.py --fix
@@ -45,7 +58,7 @@ lock: env
 
 clean:
 	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
-	@rm -rf .pytest_cache .hypothesis build dist *.egg-info nbs/models
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
 
 distclean: clean
 	@rm -rf .venv

@@ -24,8 +24,11 @@ from .vision import *
 from .losses import *
 from .metrics import *
 from .learner import *
+from .schedules import *
 from .transfer import *
+from .augment import *
 from .regression import *
+from .export import *
 
 # %% ../nbs/index.ipynb #1fef58bb
 __all__ = [o for o in globals() if not o.startswith('_')]

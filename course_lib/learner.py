@@ -6,7 +6,7 @@
 __all__ = ['CancelBackwardException', 'CancelStepException', 'CancelBatchException', 'CancelTrainException',
            'CancelValidException', 'CancelEpochException', 'CancelFitException', 'Callback', 'Adam', 'SGD', 'params',
            'trainable_params', 'bn_bias_params', 'Learner', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback',
-           'SchedCos', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'GatherPredsCallback']
+           'GatherPredsCallback']
 
 # %% ../nbs/07_learner.ipynb #84b74818
 import difflib, html, pickle, re, sys, time, warnings
@@ -571,67 +571,7 @@ def to_fp32(self:Learner):
     self.autocast, self.scaler = nullcontext, torch.amp.GradScaler(self.device.type, enabled=False)
     return self
 
-# %% ../nbs/07_learner.ipynb #1d075921
-def SchedCos(start, end):
-    "The function of `pos` in 0..1 that goes from `start` to `end` along half a cosine. Numbers or arrays."
-    return lambda pos: start + (1 - math.cos(math.pi*pos))*(end - start)/2
-
-def combine_scheds(pcts, scheds):
-    "One schedule out of several: `scheds[k]` lasts for the fraction `pcts[k]`. Raises `ValueError` unless these sum to 1."
-    if min(pcts) < 0 or not math.isclose(sum(pcts), 1): raise ValueError(f"The fractions must not be negative, and sum to 1: {pcts}")
-    ends = np.cumsum(pcts)
-    def sched(pos):
-        k = min(int(np.searchsorted(ends, pos, side='right')), len(pcts)-1)
-        return scheds[k]((pos - (ends[k]-pcts[k]))/pcts[k])
-    return sched
-
-def combined_cos(pct, start, middle, end):
-    "From `start` to `middle` in the fraction `pct`, and on to `end` in the rest, each along half a cosine."
-    return combine_scheds([pct, 1-pct], [SchedCos(start, middle), SchedCos(middle, end)])
-
-# %% ../nbs/07_learner.ipynb #468260cb
-@patch(as_prop=True)
-def pct_train(self:Learner):
-    "The fraction of the fit that is done, from 0 to 1."
-    return (self.epoch*self.n_iter + self.iter)/(self.n_epoch*self.n_iter)
-
-class ParamScheduler(Callback):
-    "Set hyperparameters before each training batch from functions of `learn.pct_train`; put the old ones back after the fit."
-    order, run_valid, saved = 60, False, ()
-    def __init__(self, scheds): self.scheds = scheds # A dictionary such as `{'lr': f, 'mom': g}`
-
-    def before_fit(self): self.saved = [{k: g[k] for k in ('lr', 'betas', 'momentum') if k in g} for g in self.opt.param_groups]
-    def before_batch(self):
-        for k,f in self.scheds.items(): self.learn.set_hyper(k, f(self.pct_train))
-    def after_fit(self):
-        for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
-
-@patch
-def fit_one_cycle(self:Learner,
-    n_epoch:int,     # How many times to go through the training set
-    lr_max=None,     # The highest learning rate; a number, slice or list as in `fit`
-    div=25.,         # Start at `lr_max/div` ...
-    div_final=1e5,   # ... and end at `lr_max/div_final`
-    pct_start=0.25,  # The fraction of the fit in which the rate rises
-    wd=None, moms=None, cbs=None, # As in `fit`; momentum at start, peak and end
-):
-    "Train with a learning rate that rises and falls, and momentum the other way (Smith, https://arxiv.org/abs/1803.09820). As in fastai."
-    if self.opt is None: self.create_opt()
-    lr_max = np.array(_spread(self.lr if lr_max is None else lr_max, len(self.param_lists)))
-    scheds = {'lr': combined_cos(pct_start, lr_max/div, lr_max, lr_max/div_final),
-              'mom': combined_cos(pct_start, *(self.moms if moms is None else moms))}
-    self.fit(n_epoch, lr=lr_max, wd=wd, cbs=[ParamScheduler(scheds), *L(cbs)])
-
 # %% ../nbs/07_learner.ipynb #7d263b7c
-@patch
-def plot_sched(self:Recorder, figsize=(8,2.4)):
-    "Draw the learning rate (of the last group) and the momentum of each batch."
-    import matplotlib.pyplot as plt
-    axs = plt.subplots(1, 2, figsize=figsize, layout='constrained')[1]
-    for ax,v,name in zip(axs, (self.lrs, self.moms), ('learning rate', 'momentum')):
-        ax.plot(v)
-        ax.set(xlabel='batch', title=name)
-
 @patch
 def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
     "Draw the smoothed training loss of each batch, from the one at `skip_start` on, and the validation loss of each epoch."

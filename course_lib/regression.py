@@ -12,7 +12,8 @@ from typing import NamedTuple
 from PIL import Image
 from .core import *
 from .datasets import *
-from .vision import PILImage, pixel_grid
+from .vision import PILImage
+from .augment import pixel_grid
 
 # %% ../nbs/12_regression.ipynb #4b4cda3c
 def img2pose(fn): # -> Path

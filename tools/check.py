@@ -14,7 +14,8 @@ from pathlib import Path
 from nbdev.clean import nbdev_clean
 from nbdev.doclinks import nbdev_export
 nbdev_clean()
-for p in Path('nbs').rglob('*.ipynb'): nbformat.write(nbformat.read(p, as_version=4), p) # line by line, as Jupyter saves
+for p in Path('nbs').rglob('*.ipynb'):
+    nbformat.write(nbformat.read(p, as_version=4), p) # line by line, as Jupyter saves
 nbdev_export()
 """
 
@@ -41,13 +42,15 @@ def fix(root, copy, names):
         else: (root/n).unlink()
         print(('wrote ' if (copy/n).exists() else 'removed ') + n.as_posix())
 
+REMEDY = 'To put it right:  make export   (change notebooks only; course_lib/ and README.md are made from them)'
+
 def complaint(names):
     kinds = {'.py': 'differ from what their notebooks export',
              '.ipynb': 'are not clean (they hold execution counts, metadata, or lines in another form)',
              '.md': 'does not agree with nbs/index.ipynb'}
     lines = [f'{", ".join(n.as_posix() for n in names if n.suffix == s)} {text}'
              for s,text in kinds.items() if any(n.suffix == s for n in names)]
-    return '\n'.join(lines + ['To put it right:  make export   (change notebooks only; course_lib/ and README.md are made from them)'])
+    return '\n'.join([*lines, REMEDY])
 
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as d:

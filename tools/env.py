@@ -12,7 +12,8 @@ BIN = VENV/('Scripts' if os.name == 'nt' else 'bin')
 DONE, BEGUN = VENV/'.installed', VENV/'.installing'
 INPUTS = 'requirements.txt', 'settings.ini', 'setup.py', 'pyproject.toml'
 TOO_OLD = ('This course needs Python 3.11 or newer, but {} is Python {}.{}.\n'
-           'Install a newer one (https://www.python.org/downloads), or name one that you have:  make {} PYTHON=/path/to/python')
+           'Install a newer one (https://www.python.org/downloads), or name one that you have:  '
+           'make {} PYTHON=/path/to/python')
 
 def wanted():
     "Two lines: the Python and the place that the environment is for, and a digest of what is to be in it."

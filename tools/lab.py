@@ -23,7 +23,8 @@ if __name__ == '__main__':
         sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
     os.environ['JUPYTER_PREFER_ENV_PATH'] = '1' # the kernel called python3 is that of .venv
     screen = has_screen()
-    if not screen: print('No screen here: the address to open is printed below, at the end. Ctrl-C stops the server.', flush=True)
+    if not screen:
+        print('No screen here: the address to open is printed below, at the end. Ctrl-C stops the server.', flush=True)
     root_user = hasattr(os, 'geteuid') and os.geteuid() == 0
     sys.argv = ['jupyter-lab', *arguments(port, screen, root_user), *sys.argv[1:]]
     from jupyterlab.labapp import main

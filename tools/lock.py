@@ -1,4 +1,4 @@
-"Write requirements.txt: the exact version of each package that settings.ini's requirements lead to. Nothing is installed."
+"Write requirements.txt: the exact version of each package that settings.ini's ranges lead to. Nothing is installed."
 import configparser, json, subprocess, sys
 from pathlib import Path
 
@@ -14,7 +14,9 @@ def settings():
     return cfg['DEFAULT']
 
 def resolve(reqs, oldest):
-    "Versions that install on the `oldest` Python too: 3.11.2, say, which Debian has, is refused by some that take 3.11.5."
+    """Versions that install on the `oldest` Python too.
+
+    3.11.2, say, which Debian has, is refused by some packages that take 3.11.5."""
     cmd = [sys.executable, '-m', 'pip', 'install', '--dry-run', '--ignore-installed', '--quiet', '--report', '-',
            '--python-version', f'{oldest}.0', '--only-binary', ':all:', '--target', 'nowhere', *reqs]
     out = subprocess.run(cmd, check=True, stdout=subprocess.PIPE, text=True).stdout

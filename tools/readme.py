@@ -1,5 +1,5 @@
-"README.md from nbs/index.ipynb: its text, its code, and the text that the code printed. (nbdev's own way needs Quarto.)"
-import json, posixpath, re, sys
+"README.md from nbs/index.ipynb: its text, its code, and what the code printed. (nbdev's own way needs Quarto.)"
+import json, posixpath, re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -8,8 +8,8 @@ HIDDEN = re.compile(r'^#\|\s*(hide|export|default_exp)\b', re.MULTILINE)
 def from_root(text, folder):
     "Links that are relative to `folder`, made relative to the project's root."
     def fixed(m):
-        link = m[2]
-        return m[0] if re.match(r'[a-z]+:|#|/', link) else f'{m[1]}({posixpath.normpath(posixpath.join(folder, link))})'
+        if re.match(r'[a-z]+:|#|/', m[2]): return m[0]
+        return f'{m[1]}({posixpath.normpath(posixpath.join(folder, m[2]))})'
     return re.sub(r'(\])\(([^)\s]+)\)', fixed, text)
 
 def printed(output):

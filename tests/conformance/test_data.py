@@ -9,6 +9,7 @@ from course_lib.core import *
 from course_lib.dataloaders import *
 from course_lib.datablock import *
 from course_lib.vision import *
+from course_lib.augment import *
 
 import_torchvision() # its submodules are imported below
 

@@ -6,7 +6,7 @@ from safetensors import safe_open
 from torch import nn
 from course_lib.all import *
 from course_lib.learner import SGD
-from course_lib.transfer import Predictor, load_learner
+from course_lib.export import Predictor, load_learner
 
 def pictures(n=24, h=60, w=80):
     g = np.random.default_rng(0)
@@ -140,7 +140,7 @@ def test_a_trained_learner_goes_on_after_export(tmp_path):
 
 PROGRAM = """
 import json, sys
-from course_lib.transfer import load_learner
+from course_lib.export import load_learner
 load_learner(sys.argv[1]) # what has to be imported is imported now
 seen = []
 sys.addaudithook(lambda event, args: seen.append((event, str(args[0]) if args else '')))

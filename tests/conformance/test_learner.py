@@ -11,6 +11,7 @@ from course_lib.datablock import *
 from course_lib.losses import *
 from course_lib.metrics import *
 from course_lib.learner import *
+from course_lib.schedules import *
 from course_lib import learner as learner_module
 
 def toy_dls(n=100, n_valid=21, bs=8, n_in=5, n_out=3, **kw):

@@ -9,7 +9,7 @@ from course_lib.dataloaders import *
 from course_lib.datablock import *
 from course_lib import vision
 from course_lib.vision import *
-from course_lib.vision import affine_mat, homography, map_points, sample_map, rotate_mat, zoom_mat, warp_mat, flip_mat
+from course_lib.augment import *
 
 tv = import_torchvision().transforms
 BLACK = dict(pad_mode='zeros') # a reflected dot would be a second one
@@ -164,7 +164,7 @@ def test_draws_have_the_ranges_and_probabilities_of_fastai():
     assert abs((flip_mat(n, (64, 64), .5)[:, 0, 0] < 0).float().mean() - .5) < .02
 
 def test_composed_is_sampled_once(monkeypatch):
-    import course_lib.vision as vision
+    import course_lib.augment as vision
     x,_ = dots(4, 80, 60)
     calls, real = [], vision.sample_map
     monkeypatch.setattr(vision, 'sample_map', lambda *a, **k: (calls.append(1), real(*a, **k))[1])

@@ -5,8 +5,10 @@ from course_lib.core import *
 from course_lib.datasets import *
 from course_lib.datablock import *
 from course_lib.vision import *
+from course_lib.augment import *
 from course_lib.losses import *
 from course_lib.learner import *
+from course_lib.schedules import *
 from course_lib.transfer import *
 from course_lib.regression import *
 

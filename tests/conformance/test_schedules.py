@@ -7,6 +7,7 @@ from course_lib.core import *
 from course_lib.dataloaders import *
 from course_lib.learner import *
 from course_lib.losses import *
+from course_lib.schedules import *
 from course_lib.transfer import *
 
 def loaders(n=64, bs=8, seed=0, noise=0.):

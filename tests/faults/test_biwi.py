@@ -6,6 +6,7 @@ from course_lib.core import *
 from course_lib.datasets import *
 from course_lib.datablock import *
 from course_lib.vision import *
+from course_lib.augment import *
 from course_lib.regression import *
 
 CAL = '517.679 0 320.0 \n0 517.679 240.5 \n0 0 1 \n\n0 0 0 0 \n\n1 0 0 \n0 1 0 \n0 0 1 \n\n0 0 0 \n\n640 480 \n'

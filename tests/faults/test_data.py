@@ -8,6 +8,7 @@ from course_lib.dataloaders import *
 from course_lib.datablock import *
 from course_lib.datasets import get_image_files
 from course_lib.vision import *
+from course_lib.augment import *
 
 def picture(h=40, w=60, seed=0):
     "A smooth random picture."

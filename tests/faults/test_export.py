@@ -6,7 +6,7 @@ from safetensors import safe_open
 from torch import nn
 from course_lib.all import *
 from course_lib.learner import SGD
-from course_lib.transfer import load_learner
+from course_lib.export import load_learner
 from tests.conformance.test_export import PICS, SMALL, equal, fit, learner, loaders, small, states
 
 def refuses(exc, *parts):

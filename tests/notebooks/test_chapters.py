@@ -1,20 +1,8 @@
-"""The form of a chapter, and its exercises: each solution passes the check in the cell, a wrong answer and none do not."""
+"The form of a chapter, and its exercises: each solution passes the check in its cell; a wrong answer and none do not."
 import ast, json, os, re, subprocess, sys, types
 from pathlib import Path
 import pytest
-
-NBS = Path(__file__).resolve().parents[2]/'nbs'
-CHAPTERS = sorted(NBS.glob('[0-9][0-9]_*.ipynb'))
-
-class Cell:
-    def __init__(self, d): self.kind, self.text, self.outputs = d['cell_type'], ''.join(d['source']), d.get('outputs', [])
-    @property
-    def is_code(self): return self.kind == 'code'
-    @property
-    def draws(self): return any(k.startswith('image/') for o in self.outputs for k in o.get('data', {}))
-
-def cells(nb): return [Cell(d) for d in json.loads(nb.read_text(encoding='utf-8'))['cells']]
-def prose(nb): return '\n\n'.join(c.text for c in cells(nb) if not c.is_code)
+from tests.helpers import CHAPTERS, ROOT, cells, code, prose
 
 def section(nb, title):
     "The text below a heading, up to the next one."
@@ -32,25 +20,18 @@ def test_promises_three_to_five_abilities(nb):
 
 @each_chapter
 def test_says_how_long_it_runs_and_which_questions_it_answers(nb):
-    found = re.search(r'^\*Runs in (.*?)\.? on two cores(.*)\*$', section(nb, 'What you will be able to do'), re.MULTILINE)
+    head = section(nb, 'What you will be able to do')
+    found = re.search(r'^\*Runs in (.*?)\.? on two cores(.*)\*$', head, re.MULTILINE)
     assert found and re.search(r'second|minute', found[1]) and 'question' in found[2]
-    assert all(1 <= int(n) <= 17 for n in re.findall(r'\b\d+\b', re.sub(r'chapters? \d+( and \d+)?', '', found[2])))
+    without_chapters = re.sub(r'chapters? \d+( and \d+)?', '', found[2])
+    assert all(1 <= int(n) <= 17 for n in re.findall(r'\b\d+\b', without_chapters))
 
 @each_chapter
 def test_recap_is_a_table_of_names(nb):
-    rows = [[o.strip() for o in re.split(r'(?<!\\)\|', line)[1:-1]] for line in section(nb, 'Recap').splitlines() if line.startswith('|')]
-    assert len(rows) >= 5 and rows[0][0] in ('name', 'step') and all(len(r) == len(rows[0]) and r[0] and r[1] for r in rows)
-
-def functions(nb):
-    "(name, lines) of every function in the code of `nb`."
-    for c in cells(nb):
-        try: tree = ast.parse(c.text) if c.is_code else ast.Module([], [])
-        except SyntaxError: continue # a magic
-        yield from ((o.name, o.end_lineno - o.lineno + 1) for o in ast.walk(tree) if isinstance(o, ast.FunctionDef))
-
-@each_chapter
-def test_a_function_fits_on_a_screen(nb):
-    assert {name: n for name,n in functions(nb) if n > 35} == {}
+    lines = [line for line in section(nb, 'Recap').splitlines() if line.startswith('|')]
+    rows = [[o.strip() for o in re.split(r'(?<!\\)\|', line)[1:-1]] for line in lines]
+    assert len(rows) >= 5 and rows[0][0] in ('name', 'step')
+    assert all(len(r) == len(rows[0]) and r[0] and r[1] for r in rows)
 
 @each_chapter
 def test_every_figure_has_a_caption(nb):
@@ -63,7 +44,7 @@ def test_every_figure_has_a_caption(nb):
 PLACE = re.compile(r'^(?!\s*(if|#(?! your))\b).*\.\.\.|# your|# change this') # where the answer goes
 
 class Exercise:
-    "A starter cell in two halves, up to the place of the answer and after it, and the code of its solution, if it has any."
+    "A starter cell in two halves, up to the place of the answer and after it, and the code of its solution, if any."
     def __init__(self, starter, solution):
         lines = starter.splitlines()
         at = max((i for i,line in enumerate(lines) if PLACE.search(line)), default=None)
@@ -71,10 +52,19 @@ class Exercise:
         self.head, rest = '\n'.join(lines[:at+1]), lines[at+1:]
         self.check = '\n'.join(re.sub(r'^# ?', '', line) for line in rest)
         self.guarded = bool(re.search(r'is not (\.\.\.|None)', self.check))
-        self.solution = '\n'.join(re.findall(r'```py(?:thon)?\n(.*?)```', solution, re.DOTALL)) or next(filter(is_assignment, re.findall(r'`([^`\n]+)`', solution)), None)
+        self.solution = code_in(solution)
 
     @property
-    def wrong(self): return re.sub(r'\.\.\.', "'wrong'", re.sub(r'^((?:def|class) .*:) \.\.\.', r"\1 return 'wrong'", self.head, flags=re.MULTILINE))
+    def wrong(self):
+        "The starter, with a wrong answer in its place."
+        returning = re.sub(r'^((?:def|class) .*:) \.\.\.', r"\1 return 'wrong'", self.head, flags=re.MULTILINE)
+        return re.sub(r'\.\.\.', "'wrong'", returning)
+
+def code_in(solution):
+    "Of a solution its blocks of code; where it has none, the assignment that stands in its text, if there is one."
+    blocks = re.findall(r'```py(?:thon)?\n(.*?)```', solution, re.DOTALL)
+    if blocks: return '\n'.join(blocks)
+    return next(filter(is_assignment, re.findall(r'`([^`\n]+)`', solution)), None)
 
 def is_assignment(code):
     try: return isinstance(ast.parse(code).body[-1], ast.Assign)
@@ -87,28 +77,33 @@ def exercises(nb):
         folded = re.search(r'<details>\s*<summary>Solution</summary>(.*?)</details>', c.text, re.DOTALL)
         if not c.is_code and folded and i and cs[i-1].is_code: yield i-1, Exercise(cs[i-1].text, folded[1])
 
-each_teaching = pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem != '13_questionnaire'], ids=lambda p: p.stem)
+TEACHING = [p for p in CHAPTERS if p.stem != '13_questionnaire']
+each_teaching = pytest.mark.parametrize('nb', TEACHING, ids=lambda p: p.stem)
 
 def asked(nb):
     "The numbers of the questions that `nb` asks and checks in its exercises."
-    code = [c.text for c in cells(nb) if c.is_code]
-    asks = [int(n) for c in code for n in re.findall(r'^ask\((\d+)\)$', c, re.MULTILINE)]
-    checks = [int(n) for c in code for n in re.findall(r'^check\((\d+), ', c, re.MULTILINE)]
+    asks = [int(n) for c in code(nb) for n in re.findall(r'^ask\((\d+)\)$', c.text, re.MULTILINE)]
+    checks = [int(n) for c in code(nb) for n in re.findall(r'^check\((\d+), ', c.text, re.MULTILINE)]
     assert asks == checks and len(set(asks)) == len(asks)
     return asks
 
 @each_teaching
 def test_every_exercise_has_a_folded_solution_or_is_checked(nb):
     whole = '\n\n'.join(f'CODE {c.text}' if c.is_code else c.text for c in cells(nb))
-    _, *parts = re.split(r'^\*\*(\d+)\.', re.search(r'^## Try it\n(.*?)(?=^## )', whole, re.DOTALL | re.MULTILINE)[1], flags=re.MULTILINE)
+    try_it = re.search(r'^## Try it\n(.*?)(?=^## )', whole, re.DOTALL | re.MULTILINE)[1]
+    _, *parts = re.split(r'^\*\*(\d+)\.', try_it, flags=re.MULTILINE)
     numbers, texts = [int(n) for n in parts[::2]], parts[1::2]
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 2
     for text in texts:
         folded = text.count('<details><summary>Solution</summary>')
-        assert folded == text.count('</details>') and (folded == 1 or folded == 0 and re.search(r'^(CODE )?check\(\d+, ', text, re.MULTILINE)), text[:80]
-    for _,e in exercises(nb): ast.parse(e.check), ast.parse(e.solution or '')
+        checked = re.search(r'^(CODE )?check\(\d+, ', text, re.MULTILINE)
+        assert folded == text.count('</details>') and (folded == 1 or (folded == 0 and checked)), text[:80]
+    for _,e in exercises(nb):
+        ast.parse(e.check)
+        ast.parse(e.solution or '')
 
-TAUGHT = {'01': [3, 4], '02': [5, 6, 7], '03': [2, 8, 9], '04': [17], '05': [10, 11, 12], '06': [13, 14], '07': [16], '09': [15], '10': [1]} # 12 asks again what it teaches in full
+TAUGHT = {'01': [3, 4], '02': [5, 6, 7], '03': [2, 8, 9], '05': [10, 11, 12], '06': [13, 14], '07': [16],
+          '09': [15], '10': [1], '11': [17]} # 12 asks again what it teaches in full
 
 @pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem[:2] in TAUGHT], ids=lambda p: p.stem)
 def test_questions_are_asked_where_they_are_taught(nb):
@@ -119,9 +114,8 @@ def test_questions_are_asked_where_they_are_taught(nb):
 def test_no_check_needs_a_later_chapter():
     from course_lib.questions import questions
     read = {q.n: q.read for q in questions}
-    for nb in CHAPTERS:
-        if nb.stem != '13_questionnaire':
-            for n in asked(nb): assert min(chapter[:2] for chapter,_ in read[n]) <= nb.stem[:2], (nb.stem, n)
+    for nb in TEACHING:
+        for n in asked(nb): assert min(chapter[:2] for chapter,_ in read[n]) <= nb.stem[:2], (nb.stem, n)
     assert sorted(n for ns in TAUGHT.values() for n in ns) == list(range(1, 18))
 
 def fails(code, scope):
@@ -130,6 +124,14 @@ def fails(code, scope):
     return False
 
 SKIP = 'nbdev_export()', 'eval: false', 'matplotlib_inline' # the last one would start an IPython of its own
+
+def problems_of(e, scope):
+    "What is wrong with an exercise, where the names of `scope` are known."
+    if e.solution:
+        try: exec('\n'.join([e.head, e.solution, e.check]), {**scope})
+        except Exception as err: yield f'the solution fails: {type(err).__name__}: {err}'
+    kind, wrong = ('a wrong answer', e.wrong) if e.guarded else ('the starter', e.head)
+    if e.check.strip() and not fails(f'{wrong}\n{e.check}', scope): yield f'the check also passes {kind}'
 
 def verify(nb):
     "Run a chapter up to each exercise. Returns what is wrong with them, and how many solutions were run."
@@ -141,22 +143,19 @@ def verify(nb):
     scope['display'] = lambda *o: None
     for i,c in enumerate(cells(nb)):
         if e := todo.pop(i, None):
-            where = f'{nb.stem}, {e.head!r}'
-            if e.solution:
-                n += 1
-                try: exec('\n'.join([e.head, e.solution, e.check]), {**scope})
-                except Exception as err: problems.append(f'{where}: the solution fails: {type(err).__name__}: {err}')
-            wrong = e.wrong if e.guarded else e.head
-            if e.check.strip() and not fails(f'{wrong}\n{e.check}', scope): problems.append(f'{where}: the check also passes {"a wrong answer" if e.guarded else "the starter"}')
+            n += bool(e.solution)
+            problems += [f'{nb.stem}, {e.head!r}: {o}' for o in problems_of(e, scope)]
         if not todo: break
         if c.is_code and not any(o in c.text for o in SKIP): exec(compile(c.text, f'{nb.stem}[{i}]', 'exec'), scope)
     return problems, n
 
 QUICK = '01_pandas 02_dataloaders 03_datablock 05_losses 06_metrics'.split() # the others train
 
+@pytest.mark.slow
 @pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem in QUICK], ids=lambda p: p.stem)
 def test_solutions_pass_their_checks_and_starters_do_not(nb):
-    run = subprocess.run([sys.executable, __file__, nb], capture_output=True, text=True, timeout=300) # chapters patch classes
+    command = [sys.executable, '-m', 'tests.notebooks.test_chapters', nb] # a process of its own: chapters patch classes
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     problems, n = json.loads(run.stdout.splitlines()[-1])
     assert problems == [] and n >= 1

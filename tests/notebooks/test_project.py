@@ -1,30 +1,17 @@
 "What holds for the project as a whole: the order of modules, the form of notebooks, README, lock, the two commands."
-import ast, base64, configparser, json, os, re, shutil, subprocess, sys, time, urllib.request
+import ast, base64, builtins, configparser, json, os, re, shutil, subprocess, sys, time, urllib.request
+from importlib import import_module
 from importlib.metadata import packages_distributions
-from pathlib import Path
-import pytest
+import nbformat, pytest
 from packaging.requirements import Requirement
 import lab, readme # tools/
+from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ROOT, cells, code, free_port, imports, module, name,
+                           ours, outputs, printed, prose)
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if not {'.ipynb_checkpoints', '_proc'} & set(p.parts))
-CHAPTERS = [p for p in NOTEBOOKS if p.parent == ROOT/'nbs' and p.name != 'index.ipynb']
-MODULES = sorted(p for p in (ROOT/'course_lib').rglob('*.py') if not p.name.startswith('_'))
 ORDER = """core checks ahead decode fused progress checkpoint precision datasets
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision losses metrics learner schedules transfer augment regression export bears
     sandbox cards quiz questions questionnaire all""".split()
-
-def name(p): return p.relative_to(ROOT).as_posix()
-def cells(p, kind=None): return [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if kind in (None, c['cell_type'])]
-def source(c): return ''.join(c['source'])
-def outputs(p): return [o for c in cells(p, 'code') for o in c['outputs']]
-
-def texts(p):
-    "All text in the outputs of a notebook."
-    for o in outputs(p):
-        yield ''.join(o.get('text', []))
-        yield from (''.join(v) for k,v in o.get('data', {}).items() if k.startswith('text/'))
 
 def settings():
     cfg = configparser.ConfigParser(delimiters=['='])
@@ -32,6 +19,7 @@ def settings():
     return cfg['DEFAULT']
 
 def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
+def everything_required(): return requirements('requirements', 'dev_requirements', 'app_requirements')
 def plain(o): return re.sub(r'[-_.]+', '-', o).lower()
 
 each_notebook = pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
@@ -40,34 +28,20 @@ each_module = pytest.mark.parametrize('py', MODULES, ids=name)
 
 # ------------------------------------------------------------------ modules
 
-def module(py):
-    "The name of a module in the package, such as `core` or `drawings.pen`."
-    return '.'.join(py.relative_to(ROOT/'course_lib').with_suffix('').parts)
-
-def imports(py):
-    "Full names of the modules that `py` imports anywhere."
-    package = ['course_lib', *module(py).split('.')[:-1]]
-    for node in ast.walk(ast.parse(py.read_text(encoding='utf-8'))):
-        if isinstance(node, ast.Import): yield from (a.name for a in node.names)
-        if isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else []
-            if node.module: yield '.'.join([*base, node.module])
-            else: yield from ('.'.join([*base, a.name]) for a in node.names)
-
-def ours(py): return {o.removeprefix('course_lib.') for o in imports(py) if o.startswith('course_lib.')}
-
 @each_module
 def test_imports_run_downwards(py):
-    name = module(py)
-    assert name in ORDER, f'{name} has no place in the order of modules'
-    upwards = [o for o in ours(py) if ORDER.index(o) >= ORDER.index(name)]
-    assert not upwards, f'{name} imports {upwards}, which stand above it'
+    this = module(py)
+    assert this in ORDER, f'{this} has no place in the order of modules'
+    used = {ours(m) for m,_ in imports(py) if ours(m)}
+    upwards = [o for o in used if ORDER.index(o) >= ORDER.index(this)]
+    assert not upwards, f'{this} imports {upwards}, which stand above it'
 
 @each_module
 def test_imports_are_declared(py):
-    declared = {plain(r.name) for r in requirements('requirements', *(['app_requirements'] if py.stem == 'bears' else []))}
+    keys = ['requirements', 'app_requirements'] if py.stem == 'bears' else ['requirements']
+    declared = {plain(r.name) for r in requirements(*keys)}
     known = packages_distributions()
-    for o in {o.split('.')[0] for o in imports(py) if not o.startswith('course_lib')}:
+    for o in {m.split('.')[0] for m,_ in imports(py) if not m.startswith('course_lib')}:
         if o in sys.stdlib_module_names or o == 'IPython': continue # IPython comes with ipywidgets
         assert declared & {plain(d) for d in known.get(o, [o])}, f'{o} is not among the requirements in settings.ini'
 
@@ -77,10 +51,15 @@ NAMES = '''L first set_seed to_cpu to_device default_device URLs untar_data get_
     PILImage TensorImage TensorPoint Resize RandomResizedCrop aug_transforms Normalize imagenet_stats
     binary_cross_entropy BCEWithLogitsLossFlat CrossEntropyLossFlat MSELossFlat
     accuracy accuracy_multi F1ScoreMulti APScoreMulti mAP error_rate mse rmse
-    Learner vision_learner cnn_learner load_learner sigmoid_range SigmoidRange plot_function resnet18 resnet34 resnet50 efficientnet_lite0
+    Learner vision_learner cnn_learner load_learner sigmoid_range SigmoidRange plot_function
+    resnet18 resnet34 resnet50 efficientnet_lite0
     pd np plt torch nn F tensor Path partial math'''.split()
-METHODS = {'DataLoaders': 'from_dsets train valid one_batch vocab c show_batch loss_func', 'DataBlock': 'datasets dataloaders summary',
-           'Learner': 'fit fit_one_cycle fine_tune freeze unfreeze lr_find validate get_preds predict show_results save load export to_bf16 to_fp16', 'Path': 'ls'}
+METHODS = {
+    'DataLoaders': 'from_dsets train valid one_batch vocab c show_batch loss_func',
+    'DataBlock': 'datasets dataloaders summary',
+    'Learner': '''fit fit_one_cycle fine_tune freeze unfreeze lr_find validate get_preds predict show_results
+        save load export to_bf16 to_fp16''',
+    'Path': 'ls'}
 
 @pytest.fixture(scope='module')
 def everything():
@@ -99,31 +78,33 @@ ROOMS = '''checks ahead decode fused progress checkpoint precision drawings.pen 
     drawings.bears drawings.people sandbox cards quiz questions questionnaire bears all'''.split()
 
 def test_all_holds_every_module():
-    text = (ROOT/'course_lib'/'all.py').read_text(encoding='utf-8')
+    text = (LIB/'all.py').read_text(encoding='utf-8')
     missing = [m for m in map(module, MODULES) if m not in ROOMS and f'from .{m} import *' not in text]
     assert missing == [], f'nbs/index.ipynb must also import {missing}'
 
+@pytest.mark.slow
 def test_import_leaves_the_slow_ones_out():
     code = ("import sys; from course_lib.all import *\n"
             "print([o for o in ('torchvision', 'timm', 'sklearn', 'requests', 'nbdev', 'gradio') if o in sys.modules])")
-    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == '[]'
 
 # ------------------------------------------------------------------ notebooks
 
 @each_notebook
 def test_begins_with_title_and_promise(nb):
     first = cells(nb)[0]
-    assert first['cell_type'] == 'markdown' and re.match(r'# \S.*\n\n> \S', source(first)), 'an H1, then a block quote'
+    assert first.kind == 'markdown' and re.match(r'# \S.*\n\n> \S', first.text), 'an H1, then a block quote'
 
 @each_notebook
 def test_ends_with_export(nb):
-    if any('#| default_exp' in source(c) for c in cells(nb, 'code')):
-        assert re.fullmatch(r'#\|\s*hide\s+import nbdev; nbdev.nbdev_export\(\)', source(cells(nb)[-1]).strip())
+    if any('#| default_exp' in c.text for c in code(nb)):
+        assert re.fullmatch(r'#\|\s*hide\s+import nbdev; nbdev.nbdev_export\(\)', cells(nb)[-1].text.strip())
 
 @each_chapter
 def test_chapter_has_its_parts(nb):
     if 'questionnaire' in nb.name: pytest.skip('all of it is exercises')
-    text = '\n'.join(source(c) for c in cells(nb, 'markdown'))
+    text = prose(nb)
     heads = re.findall(r'^## (.*)', text, re.MULTILINE)
     for o in 'What you will be able to do', 'Try it', 'Recap': assert o in heads
     assert '<details>' in text, 'solutions, folded'
@@ -136,7 +117,7 @@ PLACES = re.compile(r'/(home|root|Users|tmp|work|private|var)/|[A-Z]:\\+Users|\.
 def test_outputs_are_fit_to_commit(nb):
     assert not [o for o in outputs(nb) if o['output_type'] == 'error'], 'an error among the outputs'
     assert not [o for o in outputs(nb) if o.get('name') == 'stderr'], 'warnings or progress bars among the outputs'
-    for t in texts(nb):
+    for t in printed(nb):
         assert not (m := PLACES.search(t)), f'a path of the machine that ran it: {t[max(0, m.start()-60):m.end()+60]!r}'
         assert not re.search(r' at 0x[0-9a-f]{6,}', t), f'a memory address, different in each run: {t[:200]!r}'
 
@@ -152,7 +133,7 @@ PAGES = [*NOTEBOOKS, ROOT/'README.md']
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
 def test_links_lead_somewhere(page):
-    text = page.read_text(encoding='utf-8') if page.suffix == '.md' else '\n'.join(source(c) for c in cells(page, 'markdown'))
+    text = page.read_text(encoding='utf-8') if page.suffix == '.md' else prose(page)
     text = re.sub(r'```.*?```|`[^`\n]*`', '', text, flags=re.DOTALL)
     links = [o.split('#')[0] for o in re.findall(r'\]\(([^)\s]+)\)', text) if not re.match(r'[a-z]+:|#', o)]
     assert [o for o in links if not (page.parent/o).exists()] == []
@@ -163,22 +144,23 @@ def test_readme_is_the_course_map():
     assert readme.readme(ROOT/'nbs'/'index.ipynb') == (ROOT/'README.md').read_text(encoding='utf-8')
 
 def test_course_map_has_every_notebook():
-    text = '\n'.join(source(c) for c in cells(ROOT/'nbs'/'index.ipynb', 'markdown'))
-    assert [n for p in NOTEBOOKS if p.name != 'index.ipynb' and f'({(n := p.relative_to(ROOT/"nbs").as_posix())})' not in text] == []
+    text = prose(NBS/'index.ipynb')
+    others = [p.relative_to(NBS).as_posix() for p in NOTEBOOKS if p.name != 'index.ipynb']
+    assert [o for o in others if f'({o})' not in text] == []
 
 def test_readme_names_every_requirement():
     text = (ROOT/'README.md').read_text(encoding='utf-8')
-    assert [r.name for r in requirements('requirements', 'dev_requirements', 'app_requirements') if f'`{r.name}`' not in text] == []
+    assert [r.name for r in everything_required() if f'`{r.name}`' not in text] == []
 
 def test_snippets_of_readme(everything):
     "They compile, and use no name that the import does not bring."
-    import builtins
     text = (ROOT/'README.md').read_text(encoding='utf-8')
     code = '\n'.join(re.findall(r'```py(?:thon)?\n(.*?)```', text, re.DOTALL))
     assert 'DataBlock' in code
     nodes = list(ast.walk(ast.parse(code)))
-    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
-    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    names = [n for n in nodes if isinstance(n, ast.Name)]
+    made = {n.id for n in names if isinstance(n.ctx, ast.Store)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    used = {n.id for n in names if isinstance(n.ctx, ast.Load)}
     assert used - made - set(everything) - set(dir(builtins)) == set()
 
 def locked():
@@ -187,21 +169,21 @@ def locked():
 
 def test_lock_is_exact_and_in_range():
     lock = {plain(k): v for k,v in locked().items()}
-    for r in requirements('requirements', 'dev_requirements', 'app_requirements'):
+    for r in everything_required():
         assert plain(r.name) in lock, f'{r.name} is not in requirements.txt: run make lock'
         assert r.specifier.contains(lock[plain(r.name)]), f'{r} is not met by {lock[plain(r.name)]}: run make lock'
     assert '+' not in lock['torch'] # the CPU build on one machine, the CUDA build on another
 
 @pytest.mark.parametrize('script', settings()['console_scripts'].split())
 def test_console_script_leads_to_a_function(script):
-    from importlib import import_module
     module, function = script.split('=')[1].split(':')
     assert callable(getattr(import_module(module), function))
 
+@pytest.mark.slow
 def test_lock_is_what_is_installed():
     if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
-    run = subprocess.run([sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-deps', '--no-index', '-r', 'requirements.txt'],
-                         cwd=ROOT, capture_output=True, text=True)
+    pip = [sys.executable, '-m', 'pip', 'install', '--dry-run', '--no-deps', '--no-index', '-r', 'requirements.txt']
+    run = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0 and 'Would install' not in run.stdout, run.stdout + run.stderr
 
 # ------------------------------------------------------------------ the checks of make test, and make lab
@@ -212,12 +194,14 @@ def project(tmp_path):
     copy = tmp_path/'the course'
     for o in 'nbs', 'course_lib', 'tools':
         shutil.copytree(ROOT/o, copy/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'models'))
-    for o in 'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'requirements.txt', 'Makefile': shutil.copy(ROOT/o, copy)
+    files = 'settings.ini setup.py pyproject.toml README.md requirements.txt Makefile'
+    for o in files.split(): shutil.copy(ROOT/o, copy)
     return copy
 
 def check(project, *args):
     return subprocess.run([sys.executable, 'tools/check.py', *args], cwd=project, capture_output=True, text=True)
 
+@pytest.mark.slow
 def test_check_names_what_is_out_of_step(project):
     check(project, '--fix') # so that nothing but the following is out of step
     right = {o: (project/o).read_bytes() for o in ('README.md', 'course_lib/core.py', 'nbs/lib/core.ipynb')}
@@ -239,10 +223,11 @@ def test_check_names_what_is_out_of_step(project):
     for o in right: assert (project/o).read_bytes() == right[o]
     assert not (project/'course_lib'/'stale.py').exists()
 
+@pytest.mark.slow
 def test_failing_notebook_fails_the_run(project):
-    (project/'nbs'/'broken.ipynb').write_text(json.dumps({'cells': [{'cell_type': 'code', 'id': 'a', 'metadata': {}, 'execution_count': None,
-        'outputs': [], 'source': ['assert 1 == 2, "as it must"']}], 'metadata': {}, 'nbformat': 4, 'nbformat_minor': 5}))
-    run = subprocess.run([sys.executable, 'tools/notebooks.py', 'nbs/broken.ipynb'], cwd=project, capture_output=True, text=True)
+    cell = nbformat.v4.new_code_cell('assert 1 == 2, "as it must"')
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), project/'nbs'/'broken.ipynb')
+    run = subprocess.run([sys.executable, 'tools/notebooks.py', 'broken'], cwd=project, capture_output=True, text=True)
     assert run.returncode == 1 and 'as it must' in run.stderr and 'broken.ipynb' in run.stderr
 
 @pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
@@ -260,8 +245,8 @@ def test_second_make_installs_nothing():
     run = subprocess.run(['make', '--no-print-directory', 'env'], cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, '')
 
-@pytest.mark.parametrize('env,screen', [({'DISPLAY': ':0'}, True), ({'WAYLAND_DISPLAY': 'w'}, True), ({}, False),
-                                        ({'DISPLAY': ':0', 'CI': 'true'}, False)])
+@pytest.mark.parametrize('env,screen', [
+    ({'DISPLAY': ':0'}, True), ({'WAYLAND_DISPLAY': 'w'}, True), ({}, False), ({'DISPLAY': ':0', 'CI': 'true'}, False)])
 @pytest.mark.skipif(sys.platform != 'linux', reason='only Linux may be without a screen')
 def test_screen_is_noticed(monkeypatch, env, screen):
     for o in 'DISPLAY', 'WAYLAND_DISPLAY', 'CI', 'SSH_CONNECTION': monkeypatch.delenv(o, raising=False)
@@ -269,32 +254,34 @@ def test_screen_is_noticed(monkeypatch, env, screen):
     assert lab.has_screen() is screen
     assert ('--no-browser' in lab.arguments(screen=screen)) is not screen
 
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
+@pytest.mark.slow
 def test_lab_serves_the_course(tmp_path):
     "What `make lab` starts answers on its port, with the course map open, and says its address."
     port = free_port()
-    env = {**os.environ, 'PORT': str(port), 'CI': 'true', 'JUPYTER_RUNTIME_DIR': str(tmp_path), 'JUPYTER_CONFIG_DIR': str(tmp_path)}
+    folders = {'JUPYTER_RUNTIME_DIR': str(tmp_path), 'JUPYTER_CONFIG_DIR': str(tmp_path)}
+    env = {**os.environ, **folders, 'PORT': str(port), 'CI': 'true'}
+    command = [sys.executable, str(ROOT/'tools'/'lab.py')]
     with open(tmp_path/'log', 'w') as log:
-        server = subprocess.Popen([sys.executable, str(ROOT/'tools'/'lab.py')], env=env, stdout=log, stderr=log, cwd=tmp_path)
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=tmp_path)
+    address = re.compile(rf'http://localhost:{port}/lab/tree/nbs/index.ipynb\?token=(\w+)')
     try:
         for _ in range(300):
-            found = re.search(rf'http://localhost:{port}/lab/tree/nbs/index.ipynb\?token=(\w+)', (tmp_path/'log').read_text())
+            found = address.search((tmp_path/'log').read_text())
             if found or server.poll() is not None: break
             time.sleep(.2)
         assert found, (tmp_path/'log').read_text()
-        get = lambda path: urllib.request.urlopen(f'http://localhost:{port}{path}?token={found[1]}', timeout=30).read().decode()
+        def get(path):
+            url = f'http://localhost:{port}{path}?token={found[1]}'
+            return urllib.request.urlopen(url, timeout=30).read().decode()
         assert 'JupyterLab' in get('/lab/tree/nbs/index.ipynb')
         assert json.loads(get('/api/contents/nbs/index.ipynb'))['type'] == 'notebook'
         spec = json.loads(get('/api/kernelspecs'))['kernelspecs']['python3']
         assert spec['spec']['argv'][1:3] == ['-m', 'ipykernel_launcher']
     finally:
-        server.terminate(); server.wait(30)
+        server.terminate()
+        server.wait(30)
 
 def test_bad_port_is_told():
-    run = subprocess.run([sys.executable, str(ROOT/'tools'/'lab.py')], env={**os.environ, 'PORT': 'eighty'}, capture_output=True, text=True)
+    env = {**os.environ, 'PORT': 'eighty'}
+    run = subprocess.run([sys.executable, str(ROOT/'tools'/'lab.py')], env=env, capture_output=True, text=True)
     assert run.returncode == 1 and "PORT is 'eighty'" in run.stderr
