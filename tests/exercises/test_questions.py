@@ -50,10 +50,12 @@ def test_chapter_13_asks_no_other_question():
     asked = re.findall(r"^ask\('?(\w+)'?\)$", '\n'.join(c.text for c in cells(CHAPTER) if c.is_code), re.MULTILINE)
     assert asked == [str(q.n) for q in questions], 'in the order of the registry, and nothing else'
 
-WORDS = dict(zip('sixteen seventeen eighteen nineteen'.split(), range(16, 20))) # "twenty questions" are classes
+WORDS = dict(zip('fifteen sixteen seventeen eighteen nineteen twenty'.split(), range(15, 21)))
 COUNTS = re.compile(rf'(?i)\b(\d\d+|{"|".join(WORDS)}) questions\b|\bquestions 1 to (\d+)')
 
-@pytest.mark.parametrize('nb', NOTEBOOKS, ids=lambda nb: nb.stem)
+COUNTING = [nb for nb in NOTEBOOKS if nb.stem != '06_metrics'] # there a picture has 20 questions, one for each class
+
+@pytest.mark.parametrize('nb', COUNTING, ids=lambda nb: nb.stem)
 def test_prose_counts_the_questions(nb):
     "Where a notebook says how many there are, it is as many. (README.md is made from index.ipynb.)"
     for found in COUNTS.finditer(prose(nb)):
@@ -62,7 +64,7 @@ def test_prose_counts_the_questions(nb):
         assert n == len(numbered()), f'{nb.name} says "{found[0]}", and there are {len(numbered())}'
 
 def test_some_notebook_counts_them():
-    assert {nb.stem for nb in NOTEBOOKS if COUNTS.search(prose(nb))} >= {'index', '13_questionnaire', 'questions'}
+    assert {nb.stem for nb in COUNTING if COUNTS.search(prose(nb))} >= {'index', '13_questionnaire', 'questions'}
 
 # ---------------------------------------------------------------- answers
 
