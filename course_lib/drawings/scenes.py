@@ -413,7 +413,9 @@ def _how_many(r, name, n_labels):
     else: odds = [78, 16, 6] if n_labels < 3 else [9, 1, 0]
     return r.choices([1, 2, 3], odds)[0]
 
-def things_for(r:Dice, labels) -> list: # Of `Thing`s, without places
+def things_for(r:Dice,
+               labels   # Names of PASCAL classes, none twice
+              ) -> list: # Of `Thing`s, without places
     "The objects for `labels`: riders in the saddle, guests on sofas and tables, the rest on their own."
     left = list(labels)
     things = [*_riders(r, left), *_guests(r, left)]
