@@ -62,7 +62,7 @@ class DataLoader:
         check_dataset(dataset); check_num_workers(num_workers)
         store_attr('dataset,bs,shuffle,drop_last,num_workers,after_item,after_batch,collate_fn,device,watch')
 
-# %% ../nbs/02_dataloaders.ipynb #68f8e3ef
+# %% ../nbs/02_dataloaders.ipynb #581b797b
 @patch(as_prop=True)
 def n(self:DataLoader) -> int:
     "The number of samples."
@@ -73,30 +73,29 @@ def __len__(self:DataLoader):
     "The number of batches."
     return self.n//self.bs if self.drop_last else math.ceil(self.n/self.bs)
 
-# %% ../nbs/02_dataloaders.ipynb #6ee56cac
+# %% ../nbs/02_dataloaders.ipynb #da9de120
 @patch
 def __repr__(self:DataLoader):
     shuffled = ', shuffled' if self.shuffle else ''
     return f'DataLoader: {self.n} samples, {len(self)} batches of {self.bs}{shuffled}'
 
-# %% ../nbs/02_dataloaders.ipynb #548cb96f
+# %% ../nbs/02_dataloaders.ipynb #07f8f1b8
 @patch
 def _positions(self:DataLoader):
     order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
     return [order[k*self.bs:(k+1)*self.bs] for k in range(len(self))]
 
-# %% ../nbs/02_dataloaders.ipynb #0f6d1fc3
+# %% ../nbs/02_dataloaders.ipynb #8b5740f8
 @patch
 def _load(self:DataLoader, seed, i):
-    def where(): return f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.'
-    with _own_rng(seed + i), noting(where):
+    with _own_rng(seed + i), noting(about_item, i):
         sample = self.dataset[i]
         return sample if self.after_item is None else self.after_item(sample)
 
 # %% ../nbs/02_dataloaders.ipynb #f39ab915
 @patch
 def _batch(self:DataLoader, idxs, samples):
-    with noting(lambda: told_batch(self.dataset, idxs, samples)): b = self.collate_fn(samples)
+    with noting(about_batch, self.dataset, idxs, samples): b = self.collate_fn(samples)
     if self.device is not None: b = to_device(b, self.device, non_blocking=True)
     return b if self.after_batch is None else self.after_batch(b)
 
@@ -108,7 +107,7 @@ def _batches(self:DataLoader):
     with closing(load_ahead(partial(self._load, seed), positions, self.num_workers)) as loaded:
         for idxs, samples in zip(positions, loaded): yield self._batch(idxs, samples)
 
-# %% ../nbs/02_dataloaders.ipynb #aa6624df
+# %% ../nbs/02_dataloaders.ipynb #a5b54e12
 @patch
 def __iter__(self:DataLoader):
     with closing(self._batches()) as batches:
@@ -138,12 +137,12 @@ class Column:
     def __call__(self, item):
         "The value of this column for `item`."
         for f in self.fns:
-            with noting(lambda: f'It was `{func_name(f)}` that failed, given: {brief(item)}'): item = f(item)
+            with noting(about_function, f, item): item = f(item)
         return item
 
     def __repr__(self): return ' -> '.join(map(func_name, self.fns)) or 'the item itself'
 
-# %% ../nbs/02_dataloaders.ipynb #94fc9740
+# %% ../nbs/02_dataloaders.ipynb #9731756c
 @patch
 def decode(self:Column, value):
     "Undo the functions that have a `decode`, last one first: back to what a person reads."
@@ -156,7 +155,7 @@ def find(self:Column, name:str):
     "The attribute `name` of the last function that has it, or `None`."
     return first(v for f in reversed(self.fns) if (v := getattr(f, name, None)) is not None)
 
-# %% ../nbs/02_dataloaders.ipynb #2c4e36c0
+# %% ../nbs/02_dataloaders.ipynb #9eaae226
 def item_at(items, i:int):
     "Item `i` by position: also for a DataFrame, whatever its index is."
     return items.iloc[i] if hasattr(items, 'iloc') else items[i]
@@ -199,7 +198,7 @@ class Datasets:
         self.n_inp = max(1, len(self.columns) - 1) if n_inp is None else n_inp
         for c in self.columns: c.setup(self.all_items, self.splits[0])
 
-# %% ../nbs/02_dataloaders.ipynb #98c86a2f
+# %% ../nbs/02_dataloaders.ipynb #80e213ba
 @patch
 def __len__(self:Datasets): return len(self.idxs)
 
@@ -215,7 +214,7 @@ def __iter__(self:Datasets): return (self[i] for i in range(len(self)))
 @patch
 def __repr__(self:Datasets): return f'Datasets: {len(self)} samples of ' + ' | '.join(map(str, self.columns))
 
-# %% ../nbs/02_dataloaders.ipynb #35a500d1
+# %% ../nbs/02_dataloaders.ipynb #6e901ff2
 @patch
 def subset(self:Datasets,
     k:int, # 0 for training, 1 for validation
@@ -241,7 +240,7 @@ def value(self:Datasets, i:int, column:int=-1):
     "Sample `i` of one column only; no other column does any work."
     return self.columns[column](item_at(self.all_items, self.idxs[i]))
 
-# %% ../nbs/02_dataloaders.ipynb #29a329aa
+# %% ../nbs/02_dataloaders.ipynb #48b19977
 @patch
 def decode(self:Datasets,
     sample:tuple, # As `[i]` gives it
@@ -279,7 +278,7 @@ class DataLoaders:
     @property
     def valid(self) -> DataLoader: return check_valid_loader(self.loaders)
 
-# %% ../nbs/02_dataloaders.ipynb #608232ce
+# %% ../nbs/02_dataloaders.ipynb #aaa40b6d
 @patch
 def __repr__(self:DataLoaders):
     names = 'train', 'valid', *range(2, len(self))
@@ -296,7 +295,7 @@ def cpu(self:DataLoaders) -> DataLoaders: return self.to('cpu')
 @patch
 def cuda(self:DataLoaders) -> DataLoaders: return self.to('cuda')
 
-# %% ../nbs/02_dataloaders.ipynb #aead7d76
+# %% ../nbs/02_dataloaders.ipynb #cf87ac8f
 def _of_loader(v, k): return v[k] if isinstance(v, (tuple, list)) else v
 
 @patch(cls_method=True)
@@ -323,7 +322,7 @@ def c(self:DataLoaders): return self.train_ds.c
 @patch(as_prop=True)
 def n_inp(self:DataLoaders): return getattr(self.train_ds, 'n_inp', 1)
 
-# %% ../nbs/02_dataloaders.ipynb #fbe7ebeb
+# %% ../nbs/02_dataloaders.ipynb #60265275
 @patch(as_prop=True)
 def bs(self:DataLoaders): return self.train.bs
 @patch(as_prop=True)
