@@ -99,6 +99,7 @@ def _show_title(text, ctx, color='black', **kw):
 # %% ../nbs/03_datablock.ipynb #172844e9
 class Categorize:
     "One label to its number in the vocab, and back. The vocab comes from the training labels unless it is given."
+    target_kind = 'category' # so files of models (chapter 14) call it
     def __init__(self, vocab=None, sort=True, add_na=False):
         self.sort, self.add_na, self.given = sort, add_na, vocab is not None
         self.vocab = CategoryMap(_check_vocab(vocab), add_na=add_na) if self.given else None # a given one keeps its order
@@ -153,6 +154,7 @@ def _check_vocab(vocab):
 # %% ../nbs/03_datablock.ipynb #edafb7b4
 class MultiCategorize(Categorize):
     "A list of labels to their numbers, and back. A missing list, or an empty one, means none of the classes."
+    target_kind = 'multicategory' # so files of models (chapter 14) call it
     def __init__(self, vocab=None, add_na=False): super().__init__(vocab, add_na=add_na)
 
     def names(self, value):
@@ -219,6 +221,7 @@ def RegressionBlock(n_out=None):
 # %% ../nbs/03_datablock.ipynb #31091314
 class EncodedMultiCategorize:
     "Labels that are 0 and 1 already, one for each name in `vocab`."
+    target_kind = 'multicategory' # so files of models (chapter 14) call it
     def __init__(self, vocab):
         if vocab is None: raise ValueError("Encoded labels carry no names: give the list, `MultiCategoryBlock(encoded=True, vocab=[...])`.")
         self.vocab, self.c = CategoryMap(_check_vocab(vocab)), len(vocab)
@@ -230,6 +233,7 @@ class EncodedMultiCategorize:
 
 class RegressionSetup:
     "Numbers as a float32 tensor."
+    target_kind = 'numbers' # so files of models (chapter 14) call it
     def __init__(self, c=None): self.c = c
     def check_value(self, v):
         try: finite = np.isfinite(np.asarray(v, dtype='float32')).all()
