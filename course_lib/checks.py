@@ -111,8 +111,9 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
     "Raise `ValueError` unless `targ` has a whole class number for each row of activations in `inp`."
     inp = inp.movedim(axis, -1)
     if inp.shape == targ.shape or targ.is_floating_point():
-        raise ValueError(f'cross-entropy needs whole class numbers, but the target has shape {tuple(targ.shape)} and '
-                         f'type {targ.dtype}. For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
+        raise ValueError('cross-entropy needs whole class numbers, but the target has shape '
+                         f'{tuple(targ.shape)} and type {targ.dtype}. '
+                         'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
 # %% ../nbs/lib/checks.ipynb #f662157a
@@ -132,7 +133,8 @@ def check_columns(inp, targ):
 
 def check_average(average, known):
     "Raise `ValueError` unless `average` is one of `known`."
-    if average not in known: raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+    if average in known: return
+    raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
@@ -205,7 +207,8 @@ def rows_of_numbers(
 ) -> list: # A list of floats for each line that is not empty
     "The numbers in `fn`. Raises `ValueError`, with its name, if there is something else in it."
     try: return [[float(v) for v in line.split()] for line in Path(fn).read_text().splitlines() if line.strip()]
-    except ValueError: raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
+    except ValueError:
+        raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
 
 def check_pose(fn, rows):
     "Raise `ValueError` unless these are the rows of a pose: a rotation and a centre."

@@ -33,7 +33,7 @@ def read_pose(
 
 # %% ../nbs/12_regression.ipynb #3962fa0f
 class Calibration(NamedTuple):
-    "What `rgb.cal` says of a camera: its matrix `[3,3]`, in pixels, and the (height, width) of its pictures, or `None`."
+    "What `rgb.cal` says: the camera's matrix `[3,3]`, in pixels, and the (height, width) of its pictures, or `None`."
     matrix: np.ndarray
     size: tuple
 
@@ -83,7 +83,7 @@ def pixel_error(
     targ:Tensor,    # True points in -1..1, as many
     size=(480, 640) # The (height, width) of the frame
 ) -> Tensor:        # 0-d
-    "The mean distance, in pixels of a frame of `size`, between predicted and true points. `ValueError` for other shapes."
+    "The mean distance, in pixels of the frame, between predicted and true points. `ValueError` if there are not as many."
     check_as_many_points(pred, targ)
     half = tensor([size[1], size[0]], device=pred.device)/2
     return ((pred.reshape(-1, 2) - targ.reshape(-1, 2))*half).norm(dim=-1).mean()
