@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['brief', 'is_missing', 'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice',
-           'check_crop', 'check_stds', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'check_magnitude', 'check_crop_size']
+           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
+           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable', 'check_points',
+           'check_point_counts', 'check_point_has_picture', 'check_magnitude', 'check_crop_size']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 from .core import *
@@ -73,6 +74,79 @@ def check_stds(std):
     "A tensor of standard deviations, none of them 0 or less. Raises `ValueError`."
     if (std > 0).all(): return std
     raise ValueError(f"Standard deviations must be above 0, but are {std.flatten().tolist()}.")
+
+# %% ../nbs/lib/checks.ipynb #84b7ac00
+def check_same_shape(inputs, targets):
+    "Raise `ValueError` unless both have the same shape."
+    if inputs.shape == targets.shape: return
+    raise ValueError(f'inputs have shape {tuple(inputs.shape)}, but targets have shape {tuple(targets.shape)}. '
+                     'Both need one row for each item and one column for each class; reshape one of them.')
+
+# %% ../nbs/lib/checks.ipynb #1c8502c4
+def _item_shape(t): return tuple(n for n in t.shape[1:] if n != 1)
+
+def _same_items(inp, targ):
+    a, b = _item_shape(inp), _item_shape(targ)
+    one_is_flat = min(len(a), len(b)) == 1 and math.prod(a) == math.prod(b)
+    return inp.shape[:1] == targ.shape[:1] and (a == b or one_is_flat)
+
+def check_same_items(inp:Tensor,  # Predictions, items first
+                     targ:Tensor, # Targets, items first
+                     hint:str=''  # What to try, added to the message
+                    ):
+    """Raise `ValueError` unless `inp` and `targ` hold the same numbers for each item; never broadcasts.
+
+    Axes of length 1 do not count, and one of the two may be flat: (8,1) fits (8,), and (8,6) fits (8,3,2)."""
+    if _same_items(inp, targ): return
+    raise ValueError(f'the prediction has shape {tuple(inp.shape)}, but the target has shape {tuple(targ.shape)}. '
+                     f'Both need the same number of items, and the same numbers for each item. {hint}'.rstrip())
+
+# %% ../nbs/lib/checks.ipynb #41c8cebb
+def check_class_numbers(inp,    # Activations, with the classes along `axis`
+                        targ,   # Class numbers, without that axis
+                        axis=-1
+                       ):
+    "Raise `ValueError` unless `targ` has a whole class number for each row of activations in `inp`."
+    inp = inp.movedim(axis, -1)
+    if inp.shape == targ.shape or targ.is_floating_point():
+        raise ValueError(f'cross-entropy needs whole class numbers, but the target has shape {tuple(targ.shape)} and '
+                         f'type {targ.dtype}. For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
+    check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
+
+# %% ../nbs/lib/checks.ipynb #f662157a
+def ask_for_a_loss(y): # A target
+    "Raise `ValueError`: `y` does not say which loss it needs."
+    kind = f'{type(y).__name__} of {y.dtype}' if isinstance(y, Tensor) else type(y).__name__
+    raise ValueError(f'The targets do not say which loss they need: the first one is a {kind}. Pass loss_func=, e.g. '
+                     'BCEWithLogitsLossFlat() for rows of 0s and 1s, CrossEntropyLossFlat() for class numbers, '
+                     'MSELossFlat() for numbers.')
+
+# %% ../nbs/lib/checks.ipynb #963fb566
+def check_columns(inp, targ):
+    "Raise `ValueError` unless both are tables of the same shape."
+    if inp.shape == targ.shape and inp.ndim >= 2: return
+    raise ValueError(f'the prediction has shape {tuple(inp.shape)}, but the target has shape {tuple(targ.shape)}. '
+                     'Both need a row for each item and a column for each class; for class numbers use accuracy.')
+
+def check_average(average, known):
+    "Raise `ValueError` unless `average` is one of `known`."
+    if average not in known: raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+
+# %% ../nbs/lib/checks.ipynb #c77115ad
+def one_number(v, name):
+    "The number `v` of the metric `name` as a Python float. Raises `ValueError` if it is a row or a table."
+    if not getattr(v, 'ndim', 0): return float(v)
+    raise ValueError(f'the metric {name} must give one number for a batch, but gave shape {tuple(v.shape)}')
+
+def check_metric_made(m):
+    "Raise `TypeError` if the metric `m` is a class, not yet an object."
+    if isinstance(m, type): raise TypeError(f'{m.__name__} is a class: put brackets behind it, metrics={m.__name__}()')
+
+def check_metric_callable(m):
+    "Raise `TypeError` unless the metric `m` can be called."
+    if callable(m): return
+    raise TypeError('a metric must be a function of (predictions, targets) or have reset, accumulate and value, '
+                    f'but got {m!r}')
 
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]

@@ -15,7 +15,7 @@ from .vision import *
 from .vision import Shrink
 from .losses import activation_for
 from .learner import *
-from .learner import _check_weights, _place
+from .checkpoint import check_weights
 from .transfer import *
 from .transfer import _archs, _torchvision_model
 from .augment import *
@@ -144,7 +144,7 @@ class Predictor:
     def to(self, device): # -> Predictor
         "Move the model to `device`, and compute there."
         self.device = torch.device(device)
-        _place(self.model, self.device)
+        place(self.model, self.device)
         return self
 
     def __repr__(self):
@@ -221,6 +221,6 @@ def load_learner(fname, device='cpu'): # A file of `learn.export` -> Predictor
         predictor = Predictor(_build(d), d)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as e:
         raise ValueError(f"{file} cannot be loaded: its description does not make sense here ({type(e).__name__}: {e}). Export it again.") from None
-    _check_weights(file, predictor.model, weights, advice='The file was changed or is damaged: export it again.')
+    check_weights(file, predictor.model, weights, advice='The file was changed or is damaged: export it again.')
     predictor.model.load_state_dict(weights)
     return predictor.to(device)
