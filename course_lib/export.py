@@ -12,10 +12,10 @@ from .core import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *
-from .vision import Shrink
+from .augment import Shrink
 from .losses import activation_for
 from .learner import *
-from .learner import _check_weights, _place
+from .checkpoint import check_weights
 from .transfer import *
 from .transfer import _archs, _torchvision_model
 from .augment import *
@@ -54,8 +54,8 @@ def _valid_affine(size, crop, **how): return AffineCoordTfm(size=size, valid_map
 
 _steps = { # name: (class, its arguments, how to make it again if not by calling the class)
     'PointScaler': (PointScaler, lambda t: dict(do_scale=t.do_scale, y_first=t.y_first)),
-    'Resize': (Resize, lambda t: dict(size=t.size[::-1], method=t.method, pad_mode=t.pad_mode)),
-    'RandomResizedCrop': (RandomResizedCrop, lambda t: dict(size=t.size[::-1], val_xtra=t.val_xtra)),
+    'Resize': (Resize, lambda t: dict(size=t.size, method=t.method, pad_mode=t.pad_mode)),
+    'RandomResizedCrop': (RandomResizedCrop, lambda t: dict(size=t.size, val_xtra=t.val_xtra)),
     'Shrink': (Shrink, lambda t: dict(size=t.size, slack=t.slack)),
     'ToTensor': (ToTensor, lambda t: {}),
     'IntToFloatTensor': (IntToFloatTensor, lambda t: dict(div=t.div)),
@@ -65,7 +65,7 @@ _steps = { # name: (class, its arguments, how to make it again if not by calling
 def _describe_steps(pipe):
     steps = []
     for t in getattr(pipe, 'all_tfms', ()):
-        if getattr(t, 'split_idx', None) == 0 or isinstance(t, PointCounter): continue # training only; for targets only
+        if getattr(t, 'split_idx', None) == 0: continue # training only
         known = _steps.get(type(t).__name__, (None,))
         if known[0] is not type(t):
             raise ValueError(f"The pictures go through {getattr(t, '__name__', None) or repr(t)}, which is code of your own and cannot be described by data. "
@@ -144,7 +144,7 @@ class Predictor:
     def to(self, device): # -> Predictor
         "Move the model to `device`, and compute there."
         self.device = torch.device(device)
-        _place(self.model, self.device)
+        place(self.model, self.device)
         return self
 
     def __repr__(self):
@@ -221,6 +221,6 @@ def load_learner(fname, device='cpu'): # A file of `learn.export` -> Predictor
         predictor = Predictor(_build(d), d)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as e:
         raise ValueError(f"{file} cannot be loaded: its description does not make sense here ({type(e).__name__}: {e}). Export it again.") from None
-    _check_weights(file, predictor.model, weights, advice='The file was changed or is damaged: export it again.')
+    check_weights(file, predictor.model, weights, advice='The file was changed or is damaged: export it again.')
     predictor.model.load_state_dict(weights)
     return predictor.to(device)

@@ -83,7 +83,7 @@ def pixel_error(
     targ:Tensor,    # True points in -1..1, as many
     size=(480, 640) # The (height, width) of the frame
 ) -> Tensor:        # 0-d
-    "The mean distance, in pixels of the frame, between predicted and true points. `ValueError` if there are not as many."
+    "The mean distance, in pixels, between predicted and true points. `ValueError` if there are not as many of both."
     check_as_many_points(pred, targ)
     half = tensor([size[1], size[0]], device=pred.device)/2
     return ((pred.reshape(-1, 2) - targ.reshape(-1, 2))*half).norm(dim=-1).mean()

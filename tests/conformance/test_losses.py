@@ -92,20 +92,23 @@ def test_flat_losses_compare_item_by_item_or_raise(a, b):
             assert str(a) in str(e.value) and str(b) in str(e.value)
 
 
-@pytest.mark.parametrize('dtype', [torch.bool, torch.uint8, torch.int32, torch.int64,
-                                   torch.float16, torch.float32, torch.float64])
-@pytest.mark.parametrize('kw', [{}, dict(reduction='none'), dict(reduction='sum'),
-                                dict(pos_weight=torch.tensor([1., 2., 9.])),
-                                dict(weight=torch.tensor([1., 0., 3.]))], ids=str)
+KINDS = [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.float32, torch.float64]
+BCE_OPTIONS = [{}, dict(reduction='none'), dict(reduction='sum'), dict(pos_weight=torch.tensor([1., 2., 9.])),
+               dict(weight=torch.tensor([1., 0., 3.]))]
+
+@pytest.mark.parametrize('dtype', KINDS)
+@pytest.mark.parametrize('kw', BCE_OPTIONS, ids=str)
 def test_bce_flat_is_torchs(dtype, kw):
     x = torch.linspace(-4, 4, 12).reshape(4, 3)
     t = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1]])
     torch.testing.assert_close(BCEWithLogitsLossFlat(**kw)(x, t.to(dtype)), nn.BCEWithLogitsLoss(**kw)(x, t.float()))
 
 
+CE_OPTIONS = [{}, dict(reduction='none'), dict(label_smoothing=.1), dict(weight=torch.tensor([1., 0., 3.])),
+              dict(ignore_index=2)]
+
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
-@pytest.mark.parametrize('kw', [{}, dict(reduction='none'), dict(label_smoothing=.1),
-                                dict(weight=torch.tensor([1., 0., 3.])), dict(ignore_index=2)], ids=str)
+@pytest.mark.parametrize('kw', CE_OPTIONS, ids=str)
 def test_cross_entropy_flat_is_torchs(dtype, kw):
     x, t = torch.linspace(-4, 4, 12).sin().reshape(4, 3), torch.tensor([2, 0, 1, 0])
     torch.testing.assert_close(CrossEntropyLossFlat(**kw)(x, t.to(dtype)), nn.CrossEntropyLoss(**kw)(x, t))
@@ -119,8 +122,8 @@ def test_cross_entropy_flat_along_an_axis():
     with pytest.raises(ValueError): CrossEntropyLossFlat(axis=1)(x, t.transpose(1, 2))
 
 
-@pytest.mark.parametrize('targ', [torch.zeros(4, 3), torch.zeros(4, 3).long(), torch.zeros(4),
-                                  torch.zeros(3).long(), torch.zeros(1, 4).long()])
+@pytest.mark.parametrize('targ', [
+    torch.zeros(4, 3), torch.zeros(4, 3).long(), torch.zeros(4), torch.zeros(3).long(), torch.zeros(1, 4).long()])
 def test_cross_entropy_refuses_what_is_no_class_number(targ):
     with pytest.raises(ValueError): CrossEntropyLossFlat()(torch.zeros(4, 3), targ)
 

@@ -1,6 +1,6 @@
-"""Real faces, set into real photographs, in the layout of BIWI: loaded, split by person, trained, shown.
+"""Real faces in real photographs, in the layout of BIWI: loaded, split by person, trained for half a minute, shown.
 
-Skipped where they are not. It takes half a minute."""
+Skipped where they are not."""
 from pathlib import Path
 import numpy as np, pytest, torch
 from course_lib.core import *
@@ -42,8 +42,8 @@ def test_heads(capsys):
     error = learn.validate()[1]
     targs = learn.get_preds()[1]
     blind = float(pixel_error(torch.zeros(len(targs), 2), targs))
-    said = f'real heads: {error:.1f} pixels of 640x480 off on a person left out; always the middle: {blind:.1f}'
-    with capsys.disabled(): print(f'\n{said}')
+    with capsys.disabled():
+        print(f'\nreal heads: {error:.1f} pixels of 640x480 off on a person left out; always the middle: {blind:.1f}')
     assert error < blind/4
     import matplotlib; matplotlib.use('agg')
     import matplotlib.pyplot as plt

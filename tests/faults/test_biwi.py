@@ -24,9 +24,9 @@ def heads(tmp_path):
     return tmp_path
 
 def build(path):
-    dblock = DataBlock((ImageBlock, PointBlock), get_items=get_image_files, get_y=get_ctr,
-                       splitter=FuncSplitter(lambda o: o.parent.name == '02'))
-    return dblock.datasets(path)
+    block = DataBlock((ImageBlock, PointBlock), get_items=get_image_files, get_y=get_ctr,
+                      splitter=FuncSplitter(lambda o: o.parent.name == '02'))
+    return block.datasets(path)
 
 def fails(path, exc, *parts):
     with pytest.raises(exc) as e: build(path)
