@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, tensor
 from .core import *
+from .checks import check_same_items
 from .datasets import *
 from .samples import *
 from .dataloaders import *

@@ -245,6 +245,7 @@ def _quiet(pipe): return type(pipe)([t for t in pipe.all_tfms if not isinstance(
 
 class PointSetup:
     "What the getter gives, as `TensorPoint`; finds bad points, and different numbers of them, when the datasets are built."
+    target_kind = 'points' # so files of models (chapter 14) call it
     def __init__(self): self.c, self.__name__ = None, 'TensorPoint.create'
     def __call__(self, v): return TensorPoint.create(v)
     def check_value(self, v): TensorPoint.create(v)

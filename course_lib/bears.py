@@ -16,6 +16,7 @@ from .datasets import *
 from .samples import *
 from .vision import PILImage
 from .transfer import *
+from .export import *
 
 # %% ../nbs/15_bears.ipynb #374363ab
 def model_file() -> Path:

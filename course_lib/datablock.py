@@ -6,14 +6,15 @@
 __all__ = ['RandomSplitter', 'ColSplitter', 'IndexSplitter', 'FuncSplitter', 'GrandparentSplitter', 'CategoryMap',
            'TensorCategory', 'TensorMultiCategory', 'Category', 'Categorize', 'MultiCategorize', 'MultiCategory',
            'OneHotEncode', 'MultiCategorizeOneHot', 'TransformBlock', 'CategoryBlock', 'MultiCategoryBlock',
-           'RegressionBlock', 'EncodedMultiCategorize', 'RegressionSetup', 'SampleTransform', 'Pipeline', 'DataBlock',
-           'get_grid', 'show_value', 'ColReader']
+           'RegressionBlock', 'EncodedMultiCategorize', 'RegressionSetup', 'Order', 'Described', 'SampleTransform',
+           'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, inspect, os
 from .core import *
 from .dataloaders import *
 from .dataloaders import _at, _brief, _name, _noting
+from .fused import fuse, earlier
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
 def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
@@ -100,6 +101,7 @@ def _show_title(text, ctx, color='black', **kw):
 # %% ../nbs/03_datablock.ipynb #172844e9
 class Categorize:
     "One label to its number in the vocab, and back. The vocab comes from the training labels unless it is given."
+    target_kind = 'category' # so files of models (chapter 14) call it
     def __init__(self, vocab=None, sort=True, add_na=False):
         self.sort, self.add_na, self.given = sort, add_na, vocab is not None
         self.vocab = CategoryMap(_check_vocab(vocab), add_na=add_na) if self.given else None # a given one keeps its order
@@ -154,6 +156,7 @@ def _check_vocab(vocab):
 # %% ../nbs/03_datablock.ipynb #edafb7b4
 class MultiCategorize(Categorize):
     "A list of labels to their numbers, and back. A missing list, or an empty one, means none of the classes."
+    target_kind = 'multicategory' # so files of models (chapter 14) call it
     def __init__(self, vocab=None, add_na=False): super().__init__(vocab, add_na=add_na)
 
     def names(self, value):
@@ -196,8 +199,14 @@ class MultiCategorizeOneHot(MultiCategorize):
 # %% ../nbs/03_datablock.ipynb #fc7169cc
 class TransformBlock:
     "A kind of variable: functions that make the value, and transforms of its samples and batches."
-    def __init__(self, type_tfms=None, item_tfms=None, batch_tfms=None):
+    def __init__(self,
+        type_tfms=None,  # Functions that make the value of what the getter gives
+        item_tfms=None,  # Transforms of a sample
+        batch_tfms=None, # Transforms of a batch
+        watch=None,      # Generator function of the batches of an epoch and of `split_idx`, as `DataLoader` takes it
+    ):
         self.type_tfms, self.item_tfms, self.batch_tfms = L(type_tfms), L(item_tfms), L(batch_tfms)
+        self.watch = watch
 
 def CategoryBlock(vocab=None, sort=True, add_na=False):
     "Exactly one category. The value is a `TensorCategory`, int64."
@@ -214,6 +223,7 @@ def RegressionBlock(n_out=None):
 # %% ../nbs/03_datablock.ipynb #31091314
 class EncodedMultiCategorize:
     "Labels that are 0 and 1 already, one for each name in `vocab`."
+    target_kind = 'multicategory' # so files of models (chapter 14) call it
     def __init__(self, vocab):
         if vocab is None: raise ValueError("Encoded labels carry no names: give the list, `MultiCategoryBlock(encoded=True, vocab=[...])`.")
         self.vocab, self.c = CategoryMap(_check_vocab(vocab)), len(vocab)
@@ -225,6 +235,7 @@ class EncodedMultiCategorize:
 
 class RegressionSetup:
     "Numbers as a float32 tensor."
+    target_kind = 'numbers' # so files of models (chapter 14) call it
     def __init__(self, c=None): self.c = c
     def check_value(self, v):
         try: finite = np.isfinite(np.asarray(v, dtype='float32')).all()
@@ -237,11 +248,43 @@ class RegressionSetup:
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
+# %% ../nbs/03_datablock.ipynb #3d183b97
+class Order:
+    "When a transform has its turn: those with lower numbers come first. The numbers are fastai's."
+    VALUE = 0      # as the getters gave it: points to -1..1, functions of your own
+    CUT = 1        # pictures cut to one size
+    REDUCE = 4     # pictures opened no larger than needed
+    TO_TENSOR = 5  # from here on tensors
+    TO_FLOAT = 10  # batches, on the device, from here on
+    MAP = 30       # turned, zoomed, warped
+    LIGHT = 40     # brighter, more contrast
+    NORMALIZE = 99 # last
+
+# %% ../nbs/03_datablock.ipynb #6183194a
+class Described:
+    "What `export` asks of a transform: the data that make it again. A class of the course says `saved`."
+    saved = None        # the names of the arguments that make it again; they are attributes too
+    for_targets = False # is it about targets only? Then files of models do without it
+    known = {}          # the classes of the course that say `saved`, by name
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if 'saved' in vars(cls) and cls.__module__.startswith('course_lib'): Described.known[cls.__name__] = cls
+
+    def to_data(self) -> dict|None:
+        "The arguments that make this transform again, or `None` if its class does not say so itself."
+        return {k: getattr(self, k) for k in self.saved} if 'saved' in vars(type(self)) else None
+
+    @classmethod
+    def from_data(cls, **data):
+        "The transform that `to_data` has described."
+        return cls(**data)
+
 # %% ../nbs/03_datablock.ipynb #0b1eb22a
-class SampleTransform:
+class SampleTransform(Described):
     "A transform of a whole sample or batch: one `draw` for all of its entries, then `apply` on each. `order` says who comes first."
-    order = 0        # lower comes earlier; fastai's numbers
-    split_idx = None # 0: only in training; 1: only in validation; None: in both
+    order = Order.VALUE # its turn among the transforms
+    split_idx = None    # 0: only in training; 1: only in validation; None: in both
 
     def draw(self, sample, train:bool):
         "What is chosen once for this sample, e.g. the corner of a crop."
@@ -271,12 +314,12 @@ class Pipeline:
     "Transforms in their `order`, for training (`split_idx=0`) or validation (1)."
     def __init__(self, tfms=(), split_idx=0):
         self.all_tfms, self.split_idx = L(t() if isinstance(t, type) else t for t in L(tfms)), split_idx
-        self.tfms = self._fused(sorted(self.all_tfms, key=lambda t: getattr(t, 'order', 0)))
+        active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, self.split_idx)]
+        self.tfms = self._fused(fuse(sorted(active, key=lambda t: getattr(t, 'order', 0))))
 
     def _fused(self, tfms):
         out = []
         for t in tfms:
-            if getattr(t, 'split_idx', None) not in (None, self.split_idx): continue
             both = out[-1].fuse(t) if out and isinstance(out[-1], SampleTransform) else None
             out = out + [t] if both is None else out[:-1] + [both]
         return L(out)
@@ -351,8 +394,16 @@ class DataBlock:
         "The transforms of the blocks and of this recipe, for training (0) or validation (1)."
         blocks = L(self.blocks)
         after_item, after_batch = (Pipeline(blocks.attrgot(kind).concat() + getattr(self, kind), split_idx) for kind in ('item_tfms', 'batch_tfms'))
-        ahead = [] if self.item_tfms else after_batch.ahead() # who has item transforms has decided on the size already
+        ahead = [] if self.item_tfms else after_batch.ahead() + earlier(after_batch.tfms) # who has item transforms has decided on the size already
         return after_item.add(ahead) if ahead else after_item, after_batch
+
+    def watch(self, split_idx): # -> generator function of batches, or None
+        "What the blocks want to watch in the batches of training (0) or validation (1)."
+        watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
+        def watch_all(batches):
+            for w in watches: batches = w(batches)
+            return batches
+        return watch_all if watches else None
 
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _listed(items):
@@ -389,7 +440,7 @@ def dataloaders(self:DataBlock, source, path='.', bs:int=64, val_bs:int=None, nu
         ds, train = dsets.subset(k), k == 0
         if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
         loaders.append(DataLoader(ds, bs=bs if train or val_bs is None else val_bs, shuffle=train, drop_last=train and len(ds) >= bs,
-                                  num_workers=num_workers, after_item=after_item, after_batch=after_batch, **kwargs))
+                                  num_workers=num_workers, after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs))
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
 
 @patch

@@ -79,13 +79,14 @@ class DataLoader:
         after_batch=None,       # Function of a batch, called on the device
         collate_fn=collate,     # Function of a list of samples that returns the batch
         device=None,            # Where batches go; they stay on the CPU if `None`
+        watch=None,             # Generator function of the batches of an epoch, which passes each one on
     ):
         if not (hasattr(dataset, '__getitem__') and hasattr(dataset, '__len__')):
             raise TypeError(f"A dataset needs `[i]` and `len`, and {type(dataset).__name__} lacks one. A generator? Use `list(...)` of it.")
         if batch_size is not None: bs = batch_size
         if not isinstance(bs, (int, np.integer)) or bs < 1: raise ValueError(f"bs={bs!r}: a batch has a whole number of samples, at least one.")
         if not isinstance(num_workers, int) or num_workers < 0: raise ValueError(f"num_workers={num_workers!r}: give a number of threads, or 0 for none.")
-        store_attr('dataset,bs,shuffle,drop_last,num_workers,after_item,after_batch,collate_fn,device')
+        store_attr('dataset,bs,shuffle,drop_last,num_workers,after_item,after_batch,collate_fn,device,watch')
 
     @property
     def n(self) -> int:
@@ -100,11 +101,12 @@ class DataLoader:
         return f'DataLoader: {self.n} samples, {len(self)} batches of {self.bs}{", shuffled" if self.shuffle else ""}'
 
     def __iter__(self):
-        whole = False
+        whole, batches = False, self._batches()
         try:
-            yield from self._batches()
+            yield from batches if self.watch is None else self.watch(batches)
             whole = True
         finally:
+            batches.close()
             if hasattr(self.after_batch, 'end_epoch'): self.after_batch.end_epoch(whole)
 
 # %% ../nbs/02_dataloaders.ipynb #90123bce
@@ -161,7 +163,7 @@ def one_batch(self:DataLoader):
 @patch
 def new(self:DataLoader, dataset=None, **kwargs): # -> DataLoader
     "The same loader over another dataset or with other settings."
-    keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device'.split()}
+    keep = {k: getattr(self, k) for k in 'bs shuffle drop_last num_workers after_item after_batch collate_fn device watch'.split()}
     return type(self)(self.dataset if dataset is None else dataset, **{**keep, **kwargs})
 
 # %% ../nbs/02_dataloaders.ipynb #5ac3e0be

@@ -9,19 +9,24 @@ __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'f1_multi'
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
 import torch.nn.functional as F
 from .core import *
-from .losses import check_same_items, _plain_float
+from .checks import (check_same_items, check_columns, check_average, check_metric_made, check_metric_callable,
+                               one_number)
 
 # %% ../nbs/06_metrics.ipynb #af76c621
 def accuracy(inp:Tensor,  # Activations or probabilities, with the classes along `axis`
              targ:Tensor, # Class numbers, without that axis
-             axis:int=-1
-            ) -> Tensor:
+             axis:int=-1  # Where the classes are
+            ) -> Tensor:  # 0-d
     "Share of items whose largest prediction is the target's class. `ValueError` if the shapes do not fit. As in fastai."
     pred = inp.argmax(dim=axis)
     check_same_items(pred, targ, 'Accuracy compares one class number for each item; for rows of 0s and 1s use accuracy_multi.')
     return (pred.reshape(targ.shape) == targ).float().mean()
 
-def error_rate(inp:Tensor, targ:Tensor, axis:int=-1) -> Tensor:
+# %% ../nbs/06_metrics.ipynb #5fe61dea
+def error_rate(inp:Tensor,  # Activations or probabilities, with the classes along `axis`
+               targ:Tensor, # Class numbers, without that axis
+               axis:int=-1  # Where the classes are
+              ) -> Tensor:  # 0-d
     "Share of items that `accuracy` counts as wrong. As in fastai."
     return 1 - accuracy(inp, targ, axis=axis)
 
@@ -30,26 +35,25 @@ def accuracy_multi(inp:Tensor,       # Raw activations, or probabilities with `s
                    targ:Tensor,      # Of the same shape: 1 where the class is there, else 0
                    thresh:float=0.5, # Say yes above this probability
                    sigmoid:bool=True # Apply a sigmoid to `inp` first?
-                  ) -> Tensor:
+                  ) -> Tensor:       # 0-d
     "Share of right yes-or-no answers over all items and classes. `ValueError` if the shapes differ. As in fastai."
     check_same_items(inp, targ, 'One column for each class is needed on both sides; for class numbers use accuracy.')
-    inp = _plain_float(inp)
+    inp = plain_float(inp)
     if sigmoid: inp = inp.sigmoid()
     return ((inp > thresh) == targ.bool().reshape(inp.shape)).float().mean()
 
 # %% ../nbs/06_metrics.ipynb #4ea2cf2e
+_summed_axes = {'macro': 0, 'weighted': 0, None: 0, 'samples': 1, 'micro': (0, 1)}
+
+def _f1_over(dim, pred, targ):
+    tp, named, there = (t.sum(dim).double() for t in (pred & targ, pred, targ))
+    return (2*tp/(named + there)).nan_to_num(0)
+
+# %% ../nbs/06_metrics.ipynb #888f8f29
 def _columns(inp, targ, axis=-1):
     "Both as tables with a row for each item and a column for each class."
-    if inp.shape != targ.shape or inp.ndim < 2:
-        raise ValueError(f'the prediction has shape {tuple(inp.shape)}, but the target has shape {tuple(targ.shape)}. '
-                         'Both need a row for each item and a column for each class; for class numbers use accuracy.')
-    return tuple(t.movedim(axis, -1).reshape(-1, t.shape[axis]) for t in (_plain_float(inp), targ.as_subclass(Tensor)))
-
-def _check_average(average):
-    "The axes to sum over for this kind of average."
-    dims = {'macro': 0, 'weighted': 0, None: 0, 'samples': 1, 'micro': (0, 1)}
-    if average not in dims: raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, dims))}')
-    return dims[average]
+    check_columns(inp, targ)
+    return tuple(t.movedim(axis, -1).reshape(-1, t.shape[axis]) for t in (plain_float(inp), plain(targ)))
 
 # %% ../nbs/06_metrics.ipynb #9d8195d1
 def f1_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid=False`
@@ -59,48 +63,52 @@ def f1_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid
              labels=None,      # Only these columns (a list of numbers); all if `None`
              average='macro',  # 'macro', 'micro', 'weighted', 'samples', or `None` for one F1 for each class
              sigmoid:bool=True # Apply a sigmoid to `inp` first?
-            ) -> Tensor:
+            ) -> Tensor:       # 0-d, or [classes] for `average=None`
     """F1 of yes-or-no answers: 2·tp / (named + there). 0/0 counts as 0, as in scikit-learn. Equal to its `f1_score`.
 
     Raises `ValueError` if the shapes differ or `average` is none of these."""
     inp, targ = _columns(inp, targ, axis)
+    check_average(average, _summed_axes)
     pred, targ = (inp.sigmoid() if sigmoid else inp) > thresh, targ.bool()
     if labels is not None: pred, targ = pred[:, list(labels)], targ[:, list(labels)]
-    dim = _check_average(average)
-    tp, named, there = (t.sum(dim).double() for t in (pred & targ, pred, targ))
-    f1 = (2*tp/(named + there)).nan_to_num(0)
+    f1, there = _f1_over(_summed_axes[average], pred, targ), targ.sum(0)
     if average == 'weighted': f1 = (f1*there).sum()/there.sum().clamp(min=1)
     return (f1 if average is None else f1.mean()).float()
+
+# %% ../nbs/06_metrics.ipynb #97c132d6
+def _group_ends(s):
+    "The rank of the last item with the same score, for each item in the sorted columns of `s`."
+    is_end = torch.ones_like(s, dtype=torch.bool)
+    is_end[:-1] = s[1:] != s[:-1]
+    rank = torch.arange(len(s), device=s.device)[:, None].expand_as(s)
+    return torch.where(is_end, rank, len(s)).flip(0).cummin(0).values.flip(0)
 
 # %% ../nbs/06_metrics.ipynb #3ef77f7d
 def average_precision(scores:Tensor, # [items, classes]: activations or probabilities, only their order counts
                       targ:Tensor    # [items, classes]: 1 where the class is there, else 0
-                     ) -> Tensor:
-    """Average precision of each class, in one row: the mean, over the items that have it, of the precision at their rank.
+                     ) -> Tensor:    # [classes]
+    """Average precision of each class: the mean, over the items that have it, of the precision at their rank.
 
     Items with equal scores are passed together. `nan` for a class that no item has (0/0), or with a `nan` in its scores.
     Raises `ValueError` if the shapes differ. Equal to scikit-learn's `average_precision_score`."""
     scores, targ = _columns(scores, targ)
     s, order = scores.sort(dim=0, descending=True)
     hit = targ.bool().gather(0, order).double()
-    rank = torch.arange(len(s), device=s.device)[:, None].expand_as(s)
-    is_end = torch.ones_like(s, dtype=torch.bool)
-    is_end[:-1] = s[1:] != s[:-1]
-    end = torch.where(is_end, rank, len(s)).flip(0).cummin(0).values.flip(0) # where the group of each item ends
-    precision = (hit.cumsum(0)/(rank + 1)).gather(0, end)
+    rank = torch.arange(len(s), device=s.device)[:, None]
+    precision = (hit.cumsum(0)/(rank + 1)).gather(0, _group_ends(s))
     ap = (precision*hit).sum(0)/hit.sum(0)
     return ap.masked_fill(scores.isnan().any(0), math.nan).float()
 
 # %% ../nbs/06_metrics.ipynb #8b264a0b
-def ap_multi(inp:Tensor,        # Raw activations or probabilities: only their order counts
-             targ:Tensor,       # Of the same shape: 1 where the class is there, else 0
-             average='macro',   # 'macro' (mAP), 'micro', 'weighted', 'samples', or `None` for one AP for each class
-             sigmoid:bool=True  # Changes no order, so it changes nothing; here because fastai has it
-            ) -> Tensor:
+def ap_multi(inp:Tensor,       # Raw activations or probabilities: only their order counts
+             targ:Tensor,      # Of the same shape: 1 where the class is there, else 0
+             average='macro',  # 'macro' (mAP), 'micro', 'weighted', 'samples', or `None` for one AP for each class
+             sigmoid:bool=True # Changes no order, so it changes nothing; here because fastai has it
+            ) -> Tensor:       # 0-d, or [classes] for `average=None`
     """Mean average precision. Classes that no item has are left out of the mean (with 'samples': items without a class).
 
     `nan` if nothing is left. Raises `ValueError` if the shapes differ or `average` is none of these."""
-    _check_average(average)
+    check_average(average, _summed_axes)
     inp, targ = _columns(inp, targ)
     if average == 'micro': inp, targ = inp.reshape(-1, 1), targ.reshape(-1, 1)
     if average == 'samples': inp, targ = inp.T, targ.T
@@ -110,15 +118,15 @@ def ap_multi(inp:Tensor,        # Raw activations or probabilities: only their o
     return (ap*n).sum()/n.sum() if average == 'weighted' else ap.mean()
 
 # %% ../nbs/06_metrics.ipynb #eb75826d
-def _func_name(f):
-    while isinstance(f, partial): f = f.func
-    return getattr(f, '__name__', type(f).__name__)
-
 class AvgMetric:
     "A function of predictions and targets, averaged over batches, each weighted by its number of items. As in fastai."
-    def __init__(self, func, name=None): # `func(pred, targ)` gives one number
-        self.func, self.name = func, name or _func_name(func)
+    def __init__(self,
+                 func,     # `func(pred, targ)` gives one number
+                 name=None # What a table calls it; the function's own name if `None`
+                ):
+        self.func, self.name = func, name or func_name(func)
         self.reset()
+
     def reset(self): self.total, self.count = 0., 0
     def accumulate(self, pred, targ):
         "Add a batch. Nothing is moved from the device, so nothing has to wait."
@@ -129,9 +137,13 @@ class AvgMetric:
     @property
     def value(self):
         "A Python number, or `None` before the first batch."
-        return _number(self.total/self.count, self.name) if self.count else None
-    def __call__(self, pred, targ): return self.func(pred, targ)
-    def __repr__(self): return f'{type(self).__name__}({self.name})'
+        return one_number(self.total/self.count, self.name) if self.count else None
+
+# %% ../nbs/06_metrics.ipynb #e603f9e1
+@patch
+def __call__(self:AvgMetric, pred, targ): return self.func(pred, targ)
+@patch
+def __repr__(self:AvgMetric): return f'{type(self).__name__}({self.name})'
 
 # %% ../nbs/06_metrics.ipynb #9e1e0c16
 class AccumMetric(AvgMetric):
@@ -147,17 +159,14 @@ class AccumMetric(AvgMetric):
         "A Python number (a tensor for `average=None`), or `None` before the first batch."
         if not self.preds: return None
         v = self.func(*to_cpu((torch.cat(self.preds), torch.cat(self.targs))))
-        return v if getattr(v, 'ndim', 0) else _number(v, self.name)
-
-def _number(v, name):
-    if getattr(v, 'ndim', 0): raise ValueError(f'the metric {name} must give one number for a batch, but gave shape {tuple(v.shape)}')
-    return float(v)
+        return v if getattr(v, 'ndim', 0) else one_number(v, self.name)
 
 # %% ../nbs/06_metrics.ipynb #7da0a55f
 class F1ScoreMulti(AccumMetric):
     "F1 over all items of an epoch, with the arguments of `f1_multi`. As in fastai."
     def __init__(self, thresh=0.5, axis=-1, labels=None, average='macro', sigmoid=True):
-        super().__init__(partial(f1_multi, thresh=thresh, axis=axis, labels=labels, average=average, sigmoid=sigmoid), 'F1ScoreMulti')
+        f1 = partial(f1_multi, thresh=thresh, axis=axis, labels=labels, average=average, sigmoid=sigmoid)
+        super().__init__(f1, 'F1ScoreMulti')
 
 class APScoreMulti(AccumMetric):
     "Mean average precision over all items of an epoch, with the arguments of `ap_multi`. As in fastai."
@@ -167,19 +176,21 @@ class APScoreMulti(AccumMetric):
 mAP = APScoreMulti
 
 # %% ../nbs/06_metrics.ipynb #625d5106
-def mse(inp:Tensor, targ:Tensor) -> Tensor:
+def mse(inp:Tensor, # Predictions, items first
+        targ:Tensor # Targets, with the same numbers for each item
+       ) -> Tensor: # 0-d
     "Mean squared error. `ValueError` if the items have different shapes (see `check_same_items`). As in fastai."
     check_same_items(inp, targ)
-    inp = _plain_float(inp)
-    return F.mse_loss(inp, targ.as_subclass(Tensor).to(inp.dtype).reshape(inp.shape))
+    inp = plain_float(inp)
+    return F.mse_loss(inp, plain(targ).to(inp.dtype).reshape(inp.shape))
 
 def _rmse(inp, targ): return mse(inp, targ).sqrt()
 rmse = AccumMetric(_rmse, 'rmse')
 
 # %% ../nbs/06_metrics.ipynb #eead439d
-def mk_metric(m):
+def mk_metric(m): # A function of (predictions, targets), or a metric
     "A metric with `reset`, `accumulate`, `value` and `name`: `m` itself if it has them, else `AvgMetric(m)`."
-    if isinstance(m, type): raise TypeError(f'{m.__name__} is a class: put brackets behind it, metrics={m.__name__}()')
+    check_metric_made(m)
     if all(hasattr(type(m), o) for o in ('reset', 'accumulate', 'value')): return m
-    if not callable(m): raise TypeError(f'a metric must be a function of (predictions, targets) or have reset, accumulate and value, but got {m!r}')
+    check_metric_callable(m)
     return AvgMetric(m)

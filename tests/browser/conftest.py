@@ -1,8 +1,9 @@
 "A headless Chromium, and the page of chapter 15. Where one of them is missing, these tests skip and say which."
-import os, shutil, signal, socket, subprocess, sys, time, urllib.request
+import os, shutil, signal, subprocess, sys, time, urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 import pytest
+from tests.helpers import free_port
 
 HERE = Path(__file__).resolve().parent
 BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
@@ -24,17 +25,14 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [r for r in terminalreporter.stats.get('skipped', []) if 'tests/browser/' in r.nodeid]
     for why in sorted({r.longrepr[2] for r in skipped}): terminalreporter.write_line(f'tests/browser: {why}')
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
 @contextmanager
 def served(args, log, **env):
-    "Run a program until it answers on the address that it prints first; yields the address. `{port}` in `args` is a free port."
+    """Run a program until it answers on the address that it prints first; yields the address.
+
+    `{port}` in `args` is a free port."""
     port = free_port()
-    with open(log, 'w') as f:
-        program = subprocess.Popen([sys.executable, *(str(o).replace('{port}', str(port)) for o in args)], stdout=f, stderr=f, env={**os.environ, **env})
+    command = [sys.executable, *(str(o).replace('{port}', str(port)) for o in args)]
+    with open(log, 'w') as f: program = subprocess.Popen(command, stdout=f, stderr=f, env={**os.environ, **env})
     try:
         address, opener = f'http://127.0.0.1:{port}/', urllib.request.build_opener(urllib.request.ProxyHandler({}))
         for _ in range(300):
@@ -46,7 +44,9 @@ def served(args, log, **env):
     finally:
         program.send_signal(signal.SIGINT)
         try: program.wait(15)
-        except subprocess.TimeoutExpired: program.kill(); program.wait()
+        except subprocess.TimeoutExpired:
+            program.kill()
+            program.wait()
 
 def need_gradio(): pytest.importorskip('gradio', reason='gradio is not installed: pip install "course_lib[app]"')
 

@@ -1,6 +1,7 @@
 """The page with a stand-in for a trained model, in a process of its own: `python page.py PORT FOLDER`.
 
-The mean red, green and blue of a picture are its probabilities. The file `asked` in the folder says how often it was asked."""
+The mean red, green and blue of a picture are its probabilities.
+The file `asked` in the folder says how often it was asked."""
 import sys
 from pathlib import Path
 import numpy as np, torch

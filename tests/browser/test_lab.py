@@ -5,21 +5,28 @@ from course_lib.questions import questions
 from course_lib.quiz import PASS
 from .conftest import served
 
+FOLDERS = 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR'
+
+def write_notebook(file, cells):
+    kernel = dict(name='python3', display_name='Python 3', language='python')
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells], metadata=dict(kernelspec=kernel))
+    nbformat.write(nb, file)
+
 @pytest.fixture(scope='module')
 def lab(browser, tmp_path_factory):
-    "A tab with a notebook that asks questions 1 and 9, and the folder where progress is kept. The cells are not run yet."
+    """A tab with a notebook that asks questions 1 and 9, and the folder where progress is kept.
+
+    The cells are not run yet."""
     folder = tmp_path_factory.mktemp('lab')
     home, work = folder/'home', folder/'work'
     work.mkdir()
-    cells = ['from course_lib.questionnaire import ask', 'ask(1)', 'ask(9)']
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells],
-                                  metadata=dict(kernelspec=dict(name='python3', display_name='Python 3', language='python')))
-    nbformat.write(nb, work/'asked.ipynb')
-    args = ['-m', 'jupyterlab', '--no-browser', '--port={port}', f'--ServerApp.root_dir={work}', '--IdentityProvider.token=',
-            *(['--allow-root'] if hasattr(os, 'geteuid') and os.geteuid() == 0 else [])]
-    env = {k: str(folder/k) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR')}
+    write_notebook(work/'asked.ipynb', ['from course_lib.questionnaire import ask', 'ask(1)', 'ask(9)'])
+    root_user = hasattr(os, 'geteuid') and os.geteuid() == 0
+    args = ['-m', 'jupyterlab', '--no-browser', '--port={port}', f'--ServerApp.root_dir={work}',
+            '--IdentityProvider.token=', *(['--allow-root'] if root_user else [])]
+    env = {k: str(folder/k) for k in FOLDERS}
     with pytest.MonkeyPatch.context() as m: # the kernel must not think that it is in a test
-        m.delenv('PYTEST_CURRENT_TEST', raising=False); m.delenv('IN_TEST', raising=False)
+        for o in 'PYTEST_CURRENT_TEST', 'IN_TEST': m.delenv(o, raising=False)
         with served(args, folder/'log', COURSE_LIB_HOME=str(home), COURSE_PROGRESS='on', **env) as address:
             tab = browser.new_page(viewport=dict(width=1100, height=1600))
             tab.set_default_timeout(60_000)
@@ -37,6 +44,11 @@ def test_choices_are_buttons(lab):
     tab.get_by_text('Your choice:').nth(1).wait_for()
     assert not (home/'progress.json').exists() # asking is not answering
 
+# Is there a cell that asks question `n` and holds the words `said`? Punctuation and spaces do not count.
+FOUND = """([n, said]) => [...document.querySelectorAll('.jp-CodeCell')].some(cell =>
+    cell.innerText.includes(`ask(${n})`) &&
+    cell.innerText.replace(/[^\\p{L}\\p{N}_]+/gu, ' ').includes(said))"""
+
 @pytest.mark.parametrize('n', [1, 9])
 def test_each_choice_has_its_answer(lab, n):
     "Wrong ones first, then the right one; each says what it means, and all of them count as tries."
@@ -49,6 +61,6 @@ def test_each_choice_has_its_answer(lab, n):
     for text in [*message, q.right]:
         buttons[text].click()
         said = words(message.get(text, q.feedback))
-        tab.wait_for_function("([n, said]) => [...document.querySelectorAll('.jp-CodeCell')].some(c => c.innerText.includes(`ask(${n})`) && c.innerText.replace(/[^\\p{L}\\p{N}_]+/gu, ' ').includes(said))", arg=[n, said])
+        tab.wait_for_function(FOUND, arg=[n, said])
     kept = json.loads((home/'progress.json').read_text())['questions'][str(n)]
     assert kept == dict(status=PASS, tries=len(buttons))

@@ -79,11 +79,19 @@ def test_examples_can_be_clicked(page):
     page.locator('#examples button', has=page.get_by_alt_text('nothing')).press('Enter')
     page.locator('#verdict h2', has_text='No bear found').wait_for()
 
+DRAGGED = """async () => {
+    const canvas = new OffscreenCanvas(40, 30), pen = canvas.getContext('2d')
+    pen.fillStyle = 'rgb(240, 10, 10)'
+    pen.fillRect(0, 0, 40, 30)
+    const file = new File([await canvas.convertToBlob()], 'dragged.png', {type: 'image/png'})
+    const data = new DataTransfer()
+    data.items.add(file)
+    return data
+}"""
+
 def test_file_is_dropped_with_the_mouse(page):
     "Not chosen in a dialog, but dragged from a folder."
-    data = page.evaluate_handle("""async () => {
-        const c = new OffscreenCanvas(40, 30), g = c.getContext('2d'); g.fillStyle = 'rgb(240, 10, 10)'; g.fillRect(0, 0, 40, 30)
-        const t = new DataTransfer(); t.items.add(new File([await c.convertToBlob()], 'dragged.png', {type: 'image/png'})); return t }""")
+    data = page.evaluate_handle(DRAGGED)
     page.locator('#drop button').first.dispatch_event('drop', {'dataTransfer': data})
     page.locator('#verdict h2', has_text='Black bear').wait_for()
 
@@ -99,27 +107,36 @@ def test_fits_a_phone(browser, stand_in, scheme):
         assert box['x'] >= 0 and box['x'] + box['width'] <= 400
     tab.close()
 
+UNNAMED = """controls => [...controls]
+    .filter(e => e.offsetParent && !(e.ariaLabel || e.innerText.trim() || e.title || e.labels?.length))
+    .map(e => e.outerHTML)"""
+
 def test_controls_have_names(page):
     "For who does not see them."
     page.get_by_role('heading', level=1, name='Is there a bear?').wait_for()
     page.get_by_role('slider', name='Threshold').wait_for()
     page.locator('#verdict[role=status]').wait_for()
-    unnamed = "b => [...b].filter(e => e.offsetParent && !(e.ariaLabel || e.innerText.trim() || e.title || e.labels?.length)).map(e => e.outerHTML)"
-    assert page.locator('button, input:not([type=file])').evaluate_all(unnamed) == []
+    assert page.locator('button, input:not([type=file])').evaluate_all(UNNAMED) == []
+
+def untrained(files):
+    "A learner of three kinds of bears, before it has learned anything."
+    import course_lib.all as c
+    block = c.DataBlock((c.ImageBlock, c.MultiCategoryBlock(vocab=['black', 'grizzly', 'teddy'])),
+                        get_y=lambda f: ['teddy'], splitter=c.IndexSplitter([0]), item_tfms=c.Resize(64))
+    return c.vision_learner(block.dataloaders(files, bs=2, device='cpu'), c.efficientnet_lite0)
 
 def test_command_serves_an_exported_model(browser, tmp_path):
-    "`course_bears MODEL`, with a model that was exported before it learned anything; the thresholds decide what it names."
+    "`course_bears MODEL`, with a model that has not learned; the thresholds decide what it names."
     need_gradio()
-    import course_lib.all as c
+    from course_lib.all import URLs, load_learner, untar_data
     from course_lib.bears import bear_examples
-    examples = bear_examples(c.untar_data(c.URLs.BEARS_SAMPLE))
-    block = c.DataBlock((c.ImageBlock, c.MultiCategoryBlock(vocab=['black', 'grizzly', 'teddy'])), get_y=lambda f: ['teddy'],
-                        splitter=c.IndexSplitter([0]), item_tfms=c.Resize(64))
-    learn = c.vision_learner(block.dataloaders([f for f,_ in examples], bs=2, device='cpu'), c.efficientnet_lite0)
+    examples = bear_examples(untar_data(URLs.BEARS_SAMPLE))
+    learn = untrained([f for f,_ in examples])
     file = learn.export(tmp_path/'untrained.safetensors', thresholds=[0, 1, 0])
-    probs = c.load_learner(file).get_preds([examples[0][0]])[0].tolist()
+    probs = load_learner(file).get_preds([examples[0][0]])[0].tolist()
 
-    command = ['-c', 'from course_lib.bears import course_bears; raise SystemExit(course_bears())', file, '--port', '{port}']
+    run = 'from course_lib.bears import course_bears; raise SystemExit(course_bears())'
+    command = ['-c', run, file, '--port', '{port}']
     with served(command, tmp_path/'log') as address:
         tab = browser.new_page()
         tab.goto(address)
@@ -128,5 +145,6 @@ def test_command_serves_an_exported_model(browser, tmp_path):
         assert tab.locator('#verdict .prob').all_inner_texts() == [f'{p:.0%}' for p in probs]
         assert tab.locator('#verdict .over .name').all_inner_texts() == ['black', 'teddy']
         tab.close()
-        second = subprocess.run([sys.executable, *command[:3], '--port', address.split(':')[-1].strip('/')], capture_output=True, text=True, timeout=120)
+        again = [sys.executable, *command[:3], '--port', address.split(':')[-1].strip('/')]
+        second = subprocess.run(again, capture_output=True, text=True, timeout=120)
         assert second.returncode == 1 and 'in use' in second.stdout and 'Traceback' not in second.stderr

@@ -6,6 +6,7 @@ from torch import nn, tensor
 from course_lib.core import *
 from course_lib.datasets import *
 from course_lib.samples import *
+from course_lib.losses import plot_function
 from course_lib.transfer import sigmoid_range
 from course_lib.regression import *
 

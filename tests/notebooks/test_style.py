@@ -1,7 +1,7 @@
 """How the code reads: docments, names, and the signs that a chapter has become the listing of a library.
 
 Line length and unused names are ruff's (`ruff.toml`)."""
-import ast, json, statistics, tokenize
+import ast, builtins, dis, json, statistics, tokenize, types
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,7 @@ TODO = dict(
     underscores='''course_lib/ahead.py course_lib/augment.py course_lib/cards.py course_lib/checkpoint.py
         course_lib/checks.py course_lib/datablock.py course_lib/decode.py course_lib/export.py course_lib/fused.py
         course_lib/metrics.py course_lib/precision.py course_lib/progress.py course_lib/quiz.py
-        course_lib/regression.py course_lib/sandbox.py course_lib/schedules.py course_lib/transfer.py''',
+        course_lib/regression.py course_lib/sandbox.py course_lib/schedules.py''',
     cell='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb nbs/05_losses.ipynb
         nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
         nbs/12_regression.ipynb nbs/13_questionnaire.ipynb nbs/14_export.ipynb nbs/15_bears.ipynb''',
@@ -77,6 +77,19 @@ def test_a_parameter_with_a_comment_has_its_own_line(py):
 @pytest.mark.parametrize('py', each(MODULES, 'underscores'))
 def test_no_underscored_name_crosses_modules(py):
     assert [(m, o) for m,o in imports(py) if ours(m) and o and o.startswith('_')] == []
+
+def globals_used(code):
+    "Names that the functions in `code` will look up in their module."
+    yield from (o.argval for o in dis.get_instructions(code) if o.opname == 'LOAD_GLOBAL')
+    for o in code.co_consts:
+        if isinstance(o, types.CodeType): yield from globals_used(o)
+
+@pytest.mark.parametrize('py', each(MODULES, 'unknown'))
+def test_every_name_is_known(py):
+    "After a move, `import *` no longer brings some name; without this one would know when its line runs."
+    used = set(globals_used(compile(py.read_text(encoding='utf-8'), py, 'exec')))
+    known = vars(import_module(f'course_lib.{module(py)}'))
+    assert sorted(o for o in used if o not in known and not hasattr(builtins, o)) == []
 
 def public(m): return import_module(f'course_lib.{m}').__all__
 
