@@ -5,16 +5,13 @@ recipe, loss and metric, each with its library's defaults for everything else: w
 Then course_lib in bfloat16 beside fastai in float32, where the CPU has instructions for it: fastai's `to_bf16`
 does nothing on a CPU.
 """
-import os
-from common import Report, arguments, in_threads, labels_of, sides, table_of
+from common import Report, arguments, cpu_info, in_threads, labels_of, recipe, sides, table_of
 
 def make(lib, photos, n, bs, arch):
     import timm
     df = table_of(photos, n)
-    block = lib.DataBlock(blocks=(lib.ImageBlock, lib.MultiCategoryBlock(vocab=sorted({l for r in df['labels'] for l in r.split()}))),
-                          splitter=lib.IndexSplitter(range(0, n, 5)), get_x=lib.ColReader('fname', pref=photos/'train'), get_y=labels_of,
-                          item_tfms=lib.RandomResizedCrop(128, min_scale=0.35), batch_tfms=lib.Normalize.from_stats(*lib.imagenet_stats))
-    dls = block.dataloaders(df, bs=bs, device='cpu')
+    vocab = sorted({label for _,row in df.iterrows() for label in labels_of(row)})
+    dls = recipe(lib, photos, vocab, valid=range(0, n, 5)).dataloaders(df, bs=bs, device='cpu')
     def learner():
         lib.set_seed(42)
         model = timm.create_model(arch, num_classes=len(dls.vocab))
@@ -27,27 +24,27 @@ def make(lib, photos, n, bs, arch):
         return n
     return one_epoch
 
-def has_bf16():
-    try: flags = open('/proc/cpuinfo').read()
-    except OSError: return False
-    return 'avx512_bf16' in flags or 'amx_bf16' in flags
+def has_bf16(): return bool({'avx512_bf16', 'amx_bf16'} & {*cpu_info('flags').split()})
 
 def main():
     a = arguments(__doc__, n=320, bs=32, rounds=5, arch='tf_efficientnet_lite0', threads=0)
-    report = Report('epoch', f'{a.photos.name}, {a.arch}, {a.n} photos at 128 px, bs={a.bs}{in_threads(a)}; {a.rounds} rounds.')
+    report = Report('epoch', f'{a.photos.name}, {a.arch}, {a.n} photos at 128 px, bs={a.bs}{in_threads(a)}; '
+                             f'{a.rounds} rounds.')
     turns = [('course_lib', 'fp32'), ('fastai', 'fp32')] + ([('course_lib', 'bf16')] if has_bf16() else [])
     wall, cpu = {t: [] for t in turns}, {t: [] for t in turns}
     with sides(make, a.threads, photos=a.photos, n=a.n, bs=a.bs, arch=a.arch) as both:
         for r in range(a.rounds + 1):
             for t in turns[::-1] if r % 2 else turns:
                 w, c, _ = both[t[0]].turn(precision=t[1])
-                if r: wall[t].append(w); cpu[t].append(c) # round 0 warms up
+                if r: # round 0 warms up
+                    wall[t].append(w)
+                    cpu[t].append(c)
     fastai = 'fastai', 'fp32'
     for t,target in (('course_lib', 'fp32'), 0.6), (('course_lib', 'bf16'), 0.45):
         if t not in wall: continue
         what = 'epoch' if t[1] == 'fp32' else 'epoch, bf16 beside fp32'
-        report.add(what, wall[t], wall[fastai], 's', [x/y for x,y in zip(wall[t], wall[fastai])], target, at_most=True)
-        report.add(f'{what}, CPU time', cpu[t], cpu[fastai], 's', [x/y for x,y in zip(cpu[t], cpu[fastai])], None, at_most=True)
+        report.add(what, wall[t], wall[fastai], 's', target)
+        report.add(f'{what}, CPU time', cpu[t], cpu[fastai], 's')
     report.save()
 
 if __name__ == '__main__': main()

@@ -1,6 +1,7 @@
 """course_lib's numbers beside fastai's own, in one process: PASS or FAIL for each line, exit status 1 after a FAIL.
 
-`parity.py metrics head` runs only these groups. Pictures are made in memory, so there is no JPEG between the two (course_lib decodes those at reduced scale).
+`parity.py metrics head` runs only these groups. Pictures are made in memory, so there is no JPEG between the two
+(course_lib decodes those at reduced scale).
 """
 import random, sys
 from types import SimpleNamespace
@@ -15,8 +16,12 @@ def check(name, ok, detail=''):
     print(f"{'PASS' if ok else 'FAIL'}  {name}{f' ({detail})' if detail else ''}", flush=True)
     if not ok: failed.append(name)
 
+def plain(o):
+    "A tensor of either library as an ordinary one; what is no tensor as it is."
+    return o.detach().as_subclass(torch.Tensor) if isinstance(o, torch.Tensor) else o
+
 def close(name, a, b, atol=1e-6, rtol=1e-5):
-    a, b = [np.asarray(o.detach().as_subclass(torch.Tensor) if isinstance(o, torch.Tensor) else o, dtype='float64') for o in (a, b)]
+    a, b = [np.asarray(plain(o), dtype='float64') for o in (a, b)]
     if a.shape != b.shape: return check(name, False, f'shapes {a.shape} and {b.shape}')
     check(name, np.allclose(a, b, rtol, atol, equal_nan=True), f'largest difference {np.abs(a-b).max():.1e}')
 
@@ -41,29 +46,41 @@ def same_pixels(name, ours, theirs, splits=(0, 1)):
     worst = 0
     for i,a in enumerate(pictures()):
         for split in splits:
-            random.seed(i); x = ours(cl.PILImage.create(a), split_idx=split)
-            random.seed(i); y = theirs(fa.PILImage.create(a), split_idx=split)
-            x, y = np.asarray(x).astype(int), np.asarray(y).astype(int)
+            both = []
+            for lib,tfm in (cl, ours), (fa, theirs):
+                random.seed(i)
+                both.append(np.asarray(tfm(lib.PILImage.create(a), split_idx=split)).astype(int))
+            x, y = both
             if x.shape != y.shape: return check(name, False, f'sizes {x.shape[:2]} and {y.shape[:2]}')
             worst = max(worst, np.abs(x-y).max())
     check(name, worst == 0, f'largest difference {worst} of 255')
 
-def crops():
-    "RandomResizedCrop and Resize"
-    boxes = []
+def their_box(crop, size, seed):
+    "What fastai's RandomResizedCrop cuts from a picture of `size` (width, height): left, top, right, bottom."
+    random.seed(seed)
+    crop.before_call(fa.PILImage.create(np.zeros((size[1], size[0], 3), 'uint8')), 0)
+    (left, top), (w, h) = crop.tl, crop.cp_size
+    return left, top, left+w, top+h
+
+def boxes():
+    "The same boxes from the same random numbers? One answer for each."
     for kw in dict(min_scale=0.35), {}, dict(min_scale=0.9), dict(ratio=(1, 1)), dict(max_scale=0.5):
         ours, theirs = cl.RandomResizedCrop(128, **kw), fa.RandomResizedCrop(128, **kw)
         for i in range(1000):
             r = random.Random(i)
             size = r.randint(10, 700), r.randint(10, 700) # some are so long that all ten tries fail
-            random.seed(i); theirs.before_call(fa.PILImage.create(np.zeros((size[1], size[0], 3), 'uint8')), 0)
-            (left, top), (w, h) = theirs.tl, theirs.cp_size
-            boxes.append(tuple(ours.box(size, random.Random(i))) == (left, top, left+w, top+h))
-    check('boxes from the same random numbers', all(boxes), f'{sum(boxes)} of {len(boxes)} equal')
+            yield tuple(ours.box(size, random.Random(i))) == their_box(theirs, size, i)
+
+def crops():
+    "RandomResizedCrop and Resize"
+    equal = list(boxes())
+    check('boxes from the same random numbers', all(equal), f'{sum(equal)} of {len(equal)} equal')
     for size in 128, (96, 160):
-        same_pixels(f'RandomResizedCrop({size}), training', cl.RandomResizedCrop(size, min_scale=0.35), fa.RandomResizedCrop(size, min_scale=0.35), [0])
-        same_pixels(f'RandomResizedCrop({size}), validation', cl.RandomResizedCrop(size, min_scale=0.35), fa.RandomResizedCrop(size, min_scale=0.35), [1])
-        for method in 'squish', 'crop': same_pixels(f'Resize({size}, {method!r})', cl.Resize(size, method), fa.Resize(size, method))
+        ours, theirs = [lib.RandomResizedCrop(size, min_scale=0.35) for lib in (cl, fa)]
+        for split,where in enumerate(('training', 'validation')):
+            same_pixels(f'RandomResizedCrop({size}), {where}', ours, theirs, [split])
+        for method in 'squish', 'crop':
+            same_pixels(f'Resize({size}, {method!r})', cl.Resize(size, method), fa.Resize(size, method))
         for pad in 'zeros', 'border', 'reflection':
             same_pixels(f"Resize({size}, 'pad', {pad!r})", cl.Resize(size, 'pad', pad), fa.Resize(size, 'pad', pad))
 
@@ -72,27 +89,34 @@ def normalising():
     a = np.stack([p[:40, :40] for p in pictures()])
     stats = cl.imagenet_stats
     check('imagenet_stats', stats == fa.imagenet_stats)
-    ours = cl.Pipeline([cl.IntToFloatTensor(), cl.Normalize.from_stats(*stats)])((cl.TensorImage(torch.from_numpy(a)),))[0]
-    theirs = fa.Pipeline([fa.IntToFloatTensor(), fa.Normalize.from_stats(*stats, cuda=False)])((fa.TensorImage(torch.from_numpy(a).permute(0, 3, 1, 2)),))[0]
+    x = torch.from_numpy(a)
+    ours = cl.Pipeline([cl.IntToFloatTensor(), cl.Normalize.from_stats(*stats)])
+    theirs = fa.Pipeline([fa.IntToFloatTensor(), fa.Normalize.from_stats(*stats, cuda=False)])
+    ours, theirs = ours((cl.TensorImage(x),))[0], theirs((fa.TensorImage(x.permute(0, 3, 1, 2)),))[0]
     close('IntToFloatTensor, then Normalize', ours, theirs)
 
 # ---- data
 
 def data():
     "Splits, vocabulary, targets"
-    same = [tuple(map(list, cl.RandomSplitter(p, seed=s)(range(n)))) == tuple(map(list, fa.RandomSplitter(p, seed=s)(range(n))))
-            for p in (.2, .33) for s in (0, 42) for n in (5, 100, 5011)]
+    def split(lib, p, seed, n): return [list(o) for o in lib.RandomSplitter(p, seed=seed)(range(n))]
+    cases = [(p, seed, n) for p in (.2, .33) for seed in (0, 42) for n in (5, 100, 5011)]
+    same = [split(cl, *o) == split(fa, *o) for o in cases]
     check('RandomSplitter', all(same), f'{sum(same)} of {len(same)} equal')
     r = random.Random(0)
-    df = pd.DataFrame({'labels': [' '.join(r.sample('cat dog car person boat'.split(), r.randint(1, 3))) for _ in range(60)]})
+    names = 'cat dog car person boat'.split()
+    df = pd.DataFrame({'labels': [' '.join(r.sample(names, r.randint(1, 3))) for _ in range(60)]})
     df['is_valid'] = df.index % 4 == 0
-    def dsets(lib): return lib.DataBlock(blocks=(lib.TransformBlock, lib.MultiCategoryBlock), get_x=lambda r: r['labels'],
-                                         get_y=lambda r: r['labels'].split(), splitter=lib.ColSplitter()).datasets(df)
+    def dsets(lib):
+        block = lib.DataBlock(blocks=(lib.TransformBlock, lib.MultiCategoryBlock), get_x=lambda r: r['labels'],
+                              get_y=lambda r: r['labels'].split(), splitter=lib.ColSplitter())
+        return block.datasets(df)
     ours, theirs = dsets(cl), dsets(fa)
     check('vocab', list(ours.vocab) == list(theirs.vocab))
     for part in 'train', 'valid':
         x, y = getattr(ours, part), getattr(theirs, part)
-        check(f'one-hot targets, {part}', len(x) == len(y) and all(torch.equal(x[i][1].as_subclass(torch.Tensor), y[i][1].as_subclass(torch.Tensor)) for i in range(len(x))))
+        same = len(x) == len(y) and all(torch.equal(plain(x[i][1]), plain(y[i][1])) for i in range(len(x)))
+        check(f'one-hot targets, {part}', same)
     batch = [(torch.arange(6).float(), i) for i in range(4)]
     close('collate', cl.collate(batch)[0], fa.fa_collate(batch)[0])
 
@@ -102,20 +126,28 @@ def losses():
     "Losses"
     torch.manual_seed(0)
     x, t, c = torch.randn(16, 6)*3, (torch.rand(16, 6) > .7).float(), torch.randint(6, (16,))
-    for name,args,y in ('BCEWithLogitsLossFlat', {}, t), ('BCEWithLogitsLossFlat', dict(pos_weight=torch.full((6,), 3.)), t), ('BCEWithLogitsLossFlat', dict(thresh=.2), t), \
-                       ('CrossEntropyLossFlat', {}, c), ('CrossEntropyLossFlat', dict(label_smoothing=.1), c), ('MSELossFlat', {}, t):
+    cases = [('BCEWithLogitsLossFlat', {}, t), ('BCEWithLogitsLossFlat', dict(pos_weight=torch.full((6,), 3.)), t),
+             ('BCEWithLogitsLossFlat', dict(thresh=.2), t), ('CrossEntropyLossFlat', {}, c),
+             ('CrossEntropyLossFlat', dict(label_smoothing=.1), c), ('MSELossFlat', {}, t)]
+    for name,args,y in cases:
         ours, theirs, said = getattr(cl, name)(**args), getattr(fa, name)(**args), f"{name}({', '.join(args)})"
-        if 'pos_weight' not in args: close(said, ours(x, y), theirs(x, y)) # fastai flattens, so that a weight for each class does not fit it
+        # fastai flattens, so that a weight for each class does not fit it
+        if 'pos_weight' not in args: close(said, ours(x, y), theirs(x, y))
         for what in 'activation', 'decodes':
-            if hasattr(theirs, what): close(f'{said}.{what}', getattr(ours, what)(x).float(), getattr(theirs, what)(x).float())
+            if not hasattr(theirs, what): continue
+            close(f'{said}.{what}', getattr(ours, what)(x).float(), getattr(theirs, what)(x).float())
 
 def metrics():
     "Metrics"
     torch.manual_seed(0)
     x, t = torch.randn(200, 8)*2, (torch.rand(200, 8) > .8).float()
-    t[t.sum(1) == 0, 0] = 1 # an item without a class counts 0 in 'samples' there, and is left out here, as ap_multi says
-    for thresh in .2, .5: close(f'accuracy_multi, thresh={thresh}', cl.accuracy_multi(x, t, thresh), fa.accuracy_multi(x, t, thresh))
-    close('accuracy_multi, sigmoid=False', cl.accuracy_multi(x.sigmoid(), t, sigmoid=False), fa.accuracy_multi(x.sigmoid(), t, sigmoid=False))
+    # an item without a class counts 0 in 'samples' there, and is left out here, as ap_multi says
+    t[t.sum(1) == 0, 0] = 1
+    for thresh in .2, .5:
+        ours, theirs = [lib.accuracy_multi(x, t, thresh) for lib in (cl, fa)]
+        close(f'accuracy_multi, thresh={thresh}', ours, theirs)
+    ours, theirs = [lib.accuracy_multi(x.sigmoid(), t, sigmoid=False) for lib in (cl, fa)]
+    close('accuracy_multi, sigmoid=False', ours, theirs)
     c = torch.randint(8, (200,))
     for name in 'accuracy', 'error_rate': close(name, getattr(cl, name)(x, c), getattr(fa, name)(x, c))
     close('mse', cl.mse(x, t), fa.mse(x, t))
@@ -138,9 +170,10 @@ def small_dls(lib, n=50, bs=8):
 
 def small_learner(lib, metrics=None, **kwargs):
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(5, 8, bias=False), nn.Sequential(nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8)), nn.Linear(8, 3))
-    return lib.Learner(small_dls(lib), model, loss_func=nn.BCEWithLogitsLoss(), splitter=lambda m: [list(c.parameters()) for c in m],
-                       metrics=metrics, **kwargs)
+    middle = nn.Sequential(nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8))
+    model = nn.Sequential(nn.Linear(5, 8, bias=False), middle, nn.Linear(8, 3))
+    return lib.Learner(small_dls(lib), model, loss_func=nn.BCEWithLogitsLoss(), metrics=metrics,
+                       splitter=lambda m: [list(c.parameters()) for c in m], **kwargs)
 
 def hypers(learn):
     "What the optimiser uses for each group: [(lr, momentum), ...]"
@@ -155,56 +188,80 @@ def train(lib, method, *args, **kwargs):
     with learn.no_bar(), learn.no_logging(): getattr(learn, method)(*args, **kwargs)
     return learn, np.array(seen)
 
+CALLS = [('fit', 2, 1e-2), ('fit', 1, slice(1e-4, 1e-2)), ('fit', 1, slice(1e-2)), ('fit_one_cycle', 3, 1e-2),
+         ('fit_one_cycle', 2, slice(1e-4, 1e-2)), ('fine_tune', 2), ('fine_tune', 3, 1e-2)]
+
+def weights(learn): return nn.utils.parameters_to_vector(learn.model.parameters())
+def last_losses(learn): return np.array([float(o) for o in learn.recorder.losses[-5:]])
+def last_values(learn): return np.array(learn.recorder.values[-1][1:])
+
 def training():
     "Schedules and training"
-    for call in (('fit', 2, 1e-2), ('fit', 1, slice(1e-4, 1e-2)), ('fit', 1, slice(1e-2)), ('fit_one_cycle', 3, 1e-2), ('fit_one_cycle', 2, slice(1e-4, 1e-2)), ('fine_tune', 2), ('fine_tune', 3, 1e-2)):
+    for call in CALLS:
         (ours, seen), (theirs, seen_there) = train(cl, *call), train(fa, *call)
         name = f"{call[0]}({', '.join(map(str, call[1:]))})"
         close(f'{name}: learning rate and momentum, each step and group', seen, seen_there, atol=1e-9)
-        close(f'{name}: weights after it', nn.utils.parameters_to_vector(ours.model.parameters()), nn.utils.parameters_to_vector(theirs.model.parameters()), atol=2e-5)
-        close(f'{name}: smoothed losses', np.array(ours.recorder.losses[-5:]), np.array([float(o) for o in theirs.recorder.losses[-5:]]), atol=1e-5)
-        close(f'{name}: validation loss and metric', np.array(ours.recorder.values[-1][1:]), np.array(theirs.recorder.values[-1][1:]), atol=1e-5)
+        close(f'{name}: weights after it', weights(ours), weights(theirs), atol=2e-5)
+        close(f'{name}: smoothed losses', last_losses(ours), last_losses(theirs), atol=1e-5)
+        close(f'{name}: validation loss and metric', last_values(ours), last_values(theirs), atol=1e-5)
     ours, theirs = small_learner(cl, cl.accuracy_multi), small_learner(fa, fa.accuracy_multi)
     with theirs.no_bar(): close('validate, last batch short', np.array(ours.validate()), np.array(theirs.validate()))
     ours.loss_func, theirs.loss_func = cl.BCEWithLogitsLossFlat(), fa.BCEWithLogitsLossFlat()
     with theirs.no_bar(): a, b = ours.get_preds(with_decoded=True), theirs.get_preds(with_decoded=True)
-    for i,what in enumerate(('predictions', 'targets', 'decisions')): close(f'get_preds: {what}', a[i].float(), b[i].float())
+    for i,what in enumerate(('predictions', 'targets', 'decisions')):
+        close(f'get_preds: {what}', a[i].float(), b[i].float())
 
 # ---- models
 
 def leaves(m):
     "The layers in order, each as name, shapes, dropout; a pooling of two kinds is one layer."
     if type(m).__name__ == 'AdaptiveConcatPool2d': return ['AdaptiveConcatPool2d']
-    inner = list(m._modules.values()) # `children()` leaves out a second use of one layer, and fastai uses one ReLU twice
+    # `children()` leaves out a second use of one layer, and fastai uses one ReLU twice
+    inner = list(m._modules.values())
     if inner: return [o for c in inner for o in leaves(c)]
-    return [(type(m).__name__, [tuple(p.shape) for p in m.parameters()], getattr(m, 'p', None), getattr(m, 'eps', None), getattr(m, 'momentum', None))]
+    shapes, settings = [tuple(p.shape) for p in m.parameters()], [getattr(m, o, None) for o in ('p', 'eps', 'momentum')]
+    return [(type(m).__name__, shapes, *settings)]
+
+HEADS = [{}, dict(lin_ftrs=[64, 32]), dict(ps=.2), dict(ps=0.), dict(concat_pool=False), dict(pool=False),
+         dict(bn_final=True), dict(y_range=(-1, 1))]
+
+def first_bias(head): return next(m for m in head.modules() if isinstance(m, nn.BatchNorm1d)).bias
+def with_state_of(model, other):
+    "`model` with the weights of `other`, in the order in which they are."
+    model.load_state_dict(dict(zip(model.state_dict(), other.state_dict().values())))
+    return model
 
 def head():
     "Head"
-    for kw in {}, dict(lin_ftrs=[64, 32]), dict(ps=.2), dict(ps=0.), dict(concat_pool=False), dict(pool=False), dict(bn_final=True), dict(y_range=(-1, 1)):
+    for kw in HEADS:
         ours, theirs = cl.create_head(24, 7, **kw), fa.create_head(24, 7, **kw)
         said = f"create_head({', '.join(f'{k}={v}' for k,v in kw.items())})"
         a, b = leaves(ours), leaves(theirs)
-        check(f'{said}: layers', a == b, '' if a == b else f'{[x for x in a if x not in b]} but {[x for x in b if x not in a]}')
-        close(f'{said}: first batch-norm bias', *[next(m for m in h.modules() if isinstance(m, nn.BatchNorm1d)).bias for h in (ours, theirs)])
-        ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values())))
+        detail = '' if a == b else f'{[x for x in a if x not in b]} but {[x for x in b if x not in a]}'
+        check(f'{said}: layers', a == b, detail)
+        close(f'{said}: first batch-norm bias', first_bias(ours), first_bias(theirs))
         x = torch.randn(4, 24, 3, 3) if kw.get('pool', True) else torch.randn(4, 24)
-        close(f'{said}: outputs', ours.eval()(x), theirs.eval()(x))
+        close(f'{said}: outputs', with_state_of(ours, theirs).eval()(x), theirs.eval()(x))
 
 def models():
     "vision_learner, resnet18 from random weights"
-    ours, theirs = [lib.vision_learner(small_dls(lib), lib.resnet18 if lib is cl else fa.models.resnet18, n_out=3, pretrained=False,
-                                       loss_func=nn.BCEWithLogitsLoss()) for lib in (cl, fa)]
+    settings = dict(n_out=3, pretrained=False, loss_func=nn.BCEWithLogitsLoss())
+    ours = cl.vision_learner(small_dls(cl), cl.resnet18, **settings)
+    theirs = fa.vision_learner(small_dls(fa), fa.models.resnet18, **settings)
     for learn in ours, theirs: learn.create_opt()
+    groups, groups_there = ours.param_lists, theirs.opt.param_lists
     def shapes(groups): return [sorted(tuple(p.shape) for p in g) for g in groups]
-    check('groups of parameters', shapes(ours.param_lists) == shapes(theirs.opt.param_lists), f'{[len(g) for g in ours.param_lists]} and {[len(g) for g in theirs.opt.param_lists]}')
-    check('shapes of the state dict', [v.shape for v in ours.model.state_dict().values()] == [v.shape for v in theirs.model.state_dict().values()])
-    ours.model.load_state_dict(dict(zip(ours.model.state_dict(), theirs.model.state_dict().values())))
+    check('groups of parameters', shapes(groups) == shapes(groups_there),
+          f'{[len(g) for g in groups]} and {[len(g) for g in groups_there]}')
+    state, state_there = [[v.shape for v in learn.model.state_dict().values()] for learn in (ours, theirs)]
+    check('shapes of the state dict', state == state_there)
+    with_state_of(ours.model, theirs.model)
     x = torch.randn(2, 3, 64, 64)
     close('outputs', ours.model.eval()(x), theirs.model.eval()(x), atol=1e-4)
     for method in 'freeze', 'unfreeze':
         for learn in ours, theirs: getattr(learn, method)()
-        check(f'{method}: what trains', [p.requires_grad for p in ours.model.parameters()] == [p.requires_grad for p in theirs.model.parameters()])
+        trains, trains_there = [[p.requires_grad for p in learn.model.parameters()] for learn in (ours, theirs)]
+        check(f'{method}: what trains', trains == trains_there)
     bare = {id(p) for g in ours.opt.param_groups if not g['decay'] for p in g['params']}
     decayed = [s.get('do_wd', True) for p,pg,s,h in theirs.opt.all_params()]
     check('without weight decay', [id(p) not in bare for p in ours.model.parameters()] == decayed)

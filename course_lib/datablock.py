@@ -13,7 +13,7 @@ __all__ = ['RandomSplitter', 'ColSplitter', 'IndexSplitter', 'FuncSplitter', 'Gr
 import copy, inspect, os
 from .core import *
 from .dataloaders import *
-from .dataloaders import _at, _brief, _name, _noting
+from .checks import *
 from .fused import fuse, earlier
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
@@ -31,8 +31,6 @@ def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
     return _random
 
 # %% ../nbs/03_datablock.ipynb #eec6e09b
-def _is_missing(v): return v is None or (isinstance(v, str) and v == '') or (isinstance(v, float) and math.isnan(v)) or type(v).__name__ == 'NAType'
-
 def _column(df, col):
     if not hasattr(df, 'columns'): raise TypeError(f"ColSplitter needs a DataFrame, not a {type(df).__name__}.")
     if isinstance(col, int): return df.iloc[:, col]
@@ -46,7 +44,7 @@ def ColSplitter(col='is_valid', # Name or number of the column
     def _by_column(df):
         values = _column(df, col)
         if on is not None: mask = values.isin(on if isinstance(on, (list, tuple, set, L)) else [on])
-        elif odd := [v for v in values.unique() if _is_missing(v) or v not in (True, False)]:
+        elif odd := [v for v in values.unique() if is_missing(v) or v not in (True, False)]:
             odd = odd[0]
             raise ValueError(f"Column {col!r} should be true or false, but holds {odd!r}. Say which value means validation: `ColSplitter({col!r}, on=...)`.")
         else: mask = values.astype(bool)
@@ -66,7 +64,7 @@ def IndexSplitter(valid_idx): # Positions of the validation items
 def FuncSplitter(func): # Function of an item; true means validation
     "A splitter that asks `func` about each item."
     def _by_func(items):
-        valid = [i for i in range(len(items)) if _noting(i, func, _at(items, i))]
+        valid = [i for i,yes in enumerate(each_item(func, items)) if yes]
         return IndexSplitter(valid)(items)
     return _by_func
 
@@ -108,7 +106,7 @@ class Categorize:
 
     def names(self, value):
         "The labels in `value`: here it is one label itself."
-        if _is_missing(value): raise ValueError(f"The label is missing ({value!r}). Every item needs exactly one; drop the row or label it.")
+        if is_missing(value): raise ValueError(f"The label is missing ({value!r}). Every item needs exactly one; drop the row or label it.")
         if isinstance(value, (list, tuple, set, dict, L)): raise TypeError(f"One label is expected, but there is a {type(value).__name__}: {value!r}. For several labels use `MultiCategoryBlock`.")
         return [value]
 
@@ -160,13 +158,13 @@ class MultiCategorize(Categorize):
     def __init__(self, vocab=None, add_na=False): super().__init__(vocab, add_na=add_na)
 
     def names(self, value):
-        if _is_missing(value): return []
+        if is_missing(value): return []
         if isinstance(value, str):
             raise TypeError(f"The labels of an item must be a list, but are the string {value!r}, which would count as a list of letters. Split it: `.split(' ')`.")
         if not isinstance(value, (list, tuple, set, np.ndarray, L)): raise TypeError(f"The labels of an item must be a list, but are {value!r}. One label? `[{value!r}]`.")
         for n in value:
             if isinstance(n, (list, tuple, set, dict, L)): raise TypeError(f"Each label must be a name, but there is a {type(n).__name__}: {n!r}.")
-        return [n for n in value if not _is_missing(n)]
+        return [n for n in value if not is_missing(n)]
 
     def __call__(self, labels): return TensorMultiCategory([self.number(n) for n in self.names(labels)], dtype=torch.int64)
     def decode(self, t): return MultiCategory(self.vocab[int(i)] for i in t)
@@ -248,7 +246,7 @@ class RegressionSetup:
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
-# %% ../nbs/03_datablock.ipynb #3d183b97
+# %% ../nbs/03_datablock.ipynb #7a4186fa
 class Order:
     "When a transform has its turn: those with lower numbers come first. The numbers are fastai's."
     VALUE = 0      # as the getters gave it: points to -1..1, functions of your own
@@ -260,7 +258,7 @@ class Order:
     LIGHT = 40     # brighter, more contrast
     NORMALIZE = 99 # last
 
-# %% ../nbs/03_datablock.ipynb #6183194a
+# %% ../nbs/03_datablock.ipynb #818425e9
 class Described:
     "What `export` asks of a transform: the data that make it again. A class of the course says `saved`."
     saved = None        # the names of the arguments that make it again; they are attributes too
@@ -414,9 +412,9 @@ def _listed(items):
 
 def _checked_splits(splitter, items):
     splits = splitter(items)
-    if callable(splits): raise TypeError(f"The splitter returned a function: were the parentheses forgotten? `splitter={_name(splitter)}()`")
+    if callable(splits): raise TypeError(f"The splitter returned a function: were the parentheses forgotten? `splitter={func_name(splitter)}()`")
     if not (isinstance(splits, (list, tuple, L)) and len(splits) >= 2 and all(hasattr(s, '__len__') for s in splits)):
-        raise TypeError(f"A splitter returns two lists of positions, for training and for validation, but `{_name(splitter)}` returned {_brief(splits, 60)}.")
+        raise TypeError(f"A splitter returns two lists of positions, for training and for validation, but `{func_name(splitter)}` returned {brief(splits, 60)}.")
     return splits
 
 def _getters(getters, get_x, get_y, n, n_inp):
@@ -499,7 +497,7 @@ def show_batch(self:DataLoaders, *args, **kwargs):
 def _tell(v):
     if isinstance(v, list) and isinstance(v[0], tuple): return f'{len(v)} samples, the first: ' + ', '.join(map(_tell, v[0]))
     if isinstance(v, Tensor) and v.numel() > 24: return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
-    return _brief(v)
+    return brief(v)
 
 def _walk(name, f, value, show):
     try: out = f(value)
@@ -516,11 +514,11 @@ def summary(self:DataBlock, source, bs:int=4, show_batch:bool=False):
     dsets = self.datasets(source, verbose=True)
     after_item, after_batch = self.pipelines(0)
     print('\nOne sample')
-    item, sample = _at(dsets.all_items, dsets.train.idxs[0]), []
+    item, sample = item_at(dsets.all_items, dsets.train.idxs[0]), []
     for k,c in enumerate(dsets.columns):
         print(f' Variable {k}: {c}\n  starting from\n    {_tell(item)}')
         value = item
-        for f in c.fns: value = _walk(_name(f), f, value, _tell)
+        for f in c.fns: value = _walk(func_name(f), f, value, _tell)
         sample.append(value)
     sample = tuple(sample)
     def tell_all(b): return '\n    '.join(map(_tell, b))
@@ -545,7 +543,7 @@ def test_set(self:Datasets, items, with_labels=False): # -> Datasets
     new = copy.copy(self)
     new.all_items, new.idxs, new.split_idx = items, list(range(len(items))), 1
     columns = self.columns if with_labels else self.columns[:self.n_inp]
-    new.columns = [Column(c.fns[_start(c, _at(items, 0)):]) for c in columns]
+    new.columns = [Column(c.fns[_start(c, item_at(items, 0)):]) for c in columns]
     for c in new.columns: c.setup(items, None)
     return new
 
@@ -572,7 +570,7 @@ class ColReader:
         try: v = row.iloc[col] if isinstance(col, int) else row[col]
         except (KeyError, IndexError):
             raise KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, getattr(row, 'index', row)))}.") from None
-        if self.label_delim is not None: return [] if _is_missing(v) else str(v).split(self.label_delim)
+        if self.label_delim is not None: return [] if is_missing(v) else str(v).split(self.label_delim)
         if isinstance(self.pref, Path): return self.pref/f'{v}{self.suff}'
         return f'{self.pref}{v}{self.suff}' if self.pref or self.suff else v
 

@@ -14,7 +14,7 @@ from .checks import (
     check_answers, check_description, check_layer_sizes, check_made_of_data, check_pictures_with_target,
     check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files, one_label_only,
     transform_is_code)
-from .learner import _check_weights as check_weights, _place as place
+from .checkpoint import check_weights
 from .dataloaders import *
 from .datablock import *
 from .vision import *
@@ -30,7 +30,7 @@ def as_data(d) -> dict:
     "The same in Python's own dictionaries, lists, numbers and texts; `TypeError` or `ValueError` if it cannot be."
     return json.loads(json.dumps(d, default=_as_list, allow_nan=False))
 
-# %% ../nbs/14_export.ipynb #54e0bea9
+# %% ../nbs/14_export.ipynb #e6e564a3
 def build_model(
     d:dict, # A description, as `describe_model` gives it
 ) -> nn.Module:
@@ -66,14 +66,14 @@ def describe_steps(
     "Name and arguments of each transform that a prediction needs; `ValueError` for code of one's own."
     return as_data([_describe_step(t) for t in getattr(pipe, 'all_tfms', ()) if _is_needed(t)])
 
-# %% ../nbs/14_export.ipynb #3493ff4b
+# %% ../nbs/14_export.ipynb #7748555d
 def build_steps(
     steps:list, # As `describe_steps` gives it
 ) -> Pipeline:
     "The transforms as described, for predictions."
     return Pipeline([SampleTransform.known[name].from_data(**args) for name,args in steps], split_idx=1)
 
-# %% ../nbs/14_export.ipynb #e1c129c5
+# %% ../nbs/14_export.ipynb #f25c8818
 _kinds = 'multicategory', 'category', 'points', 'numbers'
 
 def _picture_loader(dls):
@@ -95,7 +95,7 @@ def describe_data(
     return as_data(dict(target=kind, vocab=vocab, shape=list(ds.value(0).shape),
                         item=describe_steps(dl.after_item), batch=describe_steps(dl.after_batch)))
 
-# %% ../nbs/14_export.ipynb #28f87aea
+# %% ../nbs/14_export.ipynb #0c5f1a97
 def name_activation(
     loss,      # A loss
     n_out:int, # Outputs of the model
@@ -107,7 +107,7 @@ def name_activation(
     names = ', '.join(reversed(activations))
     raise ValueError(f"The activation of {loss} is none of {names}, and cannot be described by data.")
 
-# %% ../nbs/14_export.ipynb #a3c8791c
+# %% ../nbs/14_export.ipynb #14a20a5b
 _format = 1 # of the description; count it up when an older program would misread a newer file
 
 def describe(
@@ -157,7 +157,7 @@ def _loader(self:Predictor, items, bs):
 def _outputs(self:Predictor, x):
     with torch.no_grad(): return to_cpu(self.model(plain(x)))
 
-# %% ../nbs/14_export.ipynb #daa2eef9
+# %% ../nbs/14_export.ipynb #c086b273
 @patch
 def get_preds(self:Predictor,
     items, # A list of pictures
@@ -168,14 +168,14 @@ def get_preds(self:Predictor,
 
 Predictor.predict_batch = Predictor.get_preds
 
-# %% ../nbs/14_export.ipynb #f769e964
+# %% ../nbs/14_export.ipynb #2b86a7c7
 @patch
 def _decide(self:Predictor, probs):
     kind = self.description['target']
     if kind == 'multicategory': return probs > tensor(self._thresholds)
     return probs.argmax() if kind == 'category' else probs
 
-# %% ../nbs/14_export.ipynb #c8bf714e
+# %% ../nbs/14_export.ipynb #b39ded7f
 @patch
 def _in_words(self:Predictor, x, decision):
     kind = self.description['target']
@@ -184,7 +184,7 @@ def _in_words(self:Predictor, x, decision):
     numbers = decision.reshape(self.description['shape'])
     return numbers if kind == 'numbers' else self._items.decode((x[0], TensorPoint(numbers)))[1]
 
-# %% ../nbs/14_export.ipynb #656f34a3
+# %% ../nbs/14_export.ipynb #1cbf7096
 @patch
 def predict(self:Predictor,
     item, # A picture
@@ -195,7 +195,7 @@ def predict(self:Predictor,
     decision = self._decide(probs)
     return self._in_words(to_cpu(x), decision), decision, probs
 
-# %% ../nbs/14_export.ipynb #2bf04efb
+# %% ../nbs/14_export.ipynb #84a0332e
 def _get_thresholds(self):
     "What the probability of each class must exceed; `None` unless there may be several labels. Can be set."
     return self._thresholds
@@ -243,7 +243,7 @@ def read_export(
         weights = {k: f.get_tensor(k) for k in f.keys()}
     return check_description(file, text, _format), weights
 
-# %% ../nbs/14_export.ipynb #064cb034
+# %% ../nbs/14_export.ipynb #b4985156
 def load_learner(
     fname,        # A file of `learn.export`
     device='cpu', # Where to compute

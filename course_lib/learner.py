@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CancelBackwardException', 'CancelStepException', 'CancelBatchException', 'CancelTrainException',
            'CancelValidException', 'CancelEpochException', 'CancelFitException', 'Callback', 'Adam', 'SGD', 'params',
-           'trainable_params', 'bn_bias_params', 'Learner', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback',
-           'GatherPredsCallback']
+           'trainable_params', 'bn_bias_params', 'Learner', 'place', 'per_group', 'Recorder', 'ProgressCallback',
+           'TerminateOnNaNCallback', 'GatherPredsCallback']
 
 # %% ../nbs/07_learner.ipynb #84b74818
 import difflib, html, pickle, re, sys, time, warnings
@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 from fastcore.basics import camel2snake
 from .core import *
+from .checkpoint import check_weights
 from .datablock import get_grid, show_value
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
@@ -119,7 +120,7 @@ class Learner:
         self.device = getattr(dls, 'device', None) or default_device()
         self.loss_func = _find_loss(dls) if loss_func is None else loss_func
         self.opt, self.frozen_idx, self.interrupted, self.cbs = None, 0, False, []
-        _place(self.model, self.device)
+        place(self.model, self.device)
         if hasattr(self.loss_func, 'to'): self.loss_func.to(self.device) # a loss may carry weights
         self.to_fp32()
         self._forget_batch()
@@ -137,11 +138,9 @@ def _find_loss(dls):
         raise ValueError("These data loaders do not say which loss fits their targets. Pass one: `Learner(dls, model, loss_func=...)`.")
     return dls.loss_func
 
-def _place(model, device):
+def place(model, device):
     model.to(device)
     if any(isinstance(o, nn.Conv2d) for o in model.modules()): model.to(memory_format=torch.channels_last)
-
-def _plain(t): return t.as_subclass(Tensor) if isinstance(t, Tensor) else t
 
 # %% ../nbs/07_learner.ipynb #14f47954
 @patch
@@ -219,7 +218,7 @@ def _with_events(self:Learner, f, part, cancel):
 def _split(self:Learner, b):
     b = to_device(tuple(b) if isinstance(b, (tuple, list)) else (b,), self.device, non_blocking=True)
     n_inp = getattr(self.dls, 'n_inp', 1)
-    return tuple(map(_plain, b[:n_inp])), tuple(map(_plain, b[n_inp:]))
+    return tuple(map(plain, b[:n_inp])), tuple(map(plain, b[n_inp:]))
 
 @patch
 def _do_batch(self:Learner):
@@ -342,7 +341,7 @@ def create_opt(self:Learner):
     self.opt = self.opt_func(sorted((s for s in sets if s['params']), key=lambda s: s['group']), lr=self.lr)
 
 # %% ../nbs/07_learner.ipynb #df1d6608
-def _spread(v, n):
+def per_group(v, n):
     "One value for each of `n` groups."
     if isinstance(v, (int, float)): return [v]*n
     if isinstance(v, slice):
@@ -355,7 +354,7 @@ def _spread(v, n):
 @patch
 def set_hyper(self:Learner, name:str, value):
     "Set `lr`, `mom` or `wd` of the optimiser: one value for all groups, one for each, or a slice as in `fit`."
-    values = _spread(value, len(self.param_lists))
+    values = per_group(value, len(self.param_lists))
     for g in self.opt.param_groups:
         v = values[g['group']]
         if name == 'lr': g['lr'] = v
@@ -754,14 +753,6 @@ def _read_checkpoint(file, device):
         raise ValueError(f"{file} is no checkpoint of `learn.save`: it holds no weights by name, but a {type(state).__name__}.")
     return (weights, state['opt']) if weights is not state else (weights, None)
 
-def _check_weights(file, model, weights, strict=True, advice='Build the model as it was when they were saved.'):
-    "Raise `ValueError`, with the file and the tensor, unless `weights` fit the names and shapes of `model.state_dict()`."
-    own = model.state_dict()
-    wrong = [f"{k} is {list(weights[k].shape)} there and {list(v.shape)} in the model" for k,v in own.items() if k in weights and v.shape != weights[k].shape]
-    if strict: wrong += [f"{k} is missing" for k in own if k not in weights] + [f"{k} is not in the model" for k in weights if k not in own]
-    more = f" ({len(wrong)-1} more like this)" if len(wrong) > 1 else ''
-    if wrong: raise ValueError(f"The weights of {file} do not fit this model: {wrong[0]}{more}. {advice}")
-
 # %% ../nbs/07_learner.ipynb #e05a2f61
 @patch
 def load(self:Learner, file, device=None, with_opt=True, strict=True): # -> Learner
@@ -771,7 +762,7 @@ def load(self:Learner, file, device=None, with_opt=True, strict=True): # -> Lear
     Who is frozen is not in the file: call `freeze` or `unfreeze` first, then `load`."""
     file = _model_file(self, file)
     weights, opt = _read_checkpoint(file, device or self.device)
-    _check_weights(file, self.model, weights, strict)
+    check_weights(file, self.model, weights, strict)
     if opt is not None and with_opt:
         if self.opt is None: self.create_opt()
         _check_opt(file, self.opt.param_groups, opt)

@@ -7,78 +7,114 @@ __all__ = ['ask', 'check', 'hint', 'solution', 'progress', 'course_quiz']
 
 # %% ../nbs/13_questionnaire.ipynb #0417e774
 import ast, re, sys
+from .cards import *
 from .quiz import *
 from .questions import questions
 
 # %% ../nbs/13_questionnaire.ipynb #cc73abd8
 _quiz = Quiz(questions)
 
-def ask(n): # -> Card
-    "Question `n` (1 to 17, or the projects 'A' and 'B'), as a card; a choice can be clicked."
+def ask(
+    n, # The question's number, or the letter of a project
+) -> Card:
+    "Question `n`, as a card; a choice can be clicked."
     return _quiz.ask(n)
 
-def check(n, answer=..., strict:bool=False): # -> Card
-    "Judge `answer`: PASS, or TRY AGAIN with what the mistake means. With `strict`, anything but a pass raises `TryAgain`."
+def check(
+    n,                 # The question's number, or the letter of a project
+    answer=...,        # A function, a tuple of values, a letter, or the numbers of the points that hold
+    strict:bool=False, # Raise `TryAgain` for anything but a pass?
+) -> Card:
+    "Judge `answer`: PASS, or TRY AGAIN with what the mistake means."
     return _quiz.check(n, answer, strict)
 
-def hint(n): # -> Card
+# %% ../nbs/13_questionnaire.ipynb #9a848d90
+def hint(
+    n, # The question's number, or the letter of a project
+) -> Card:
     "The next hint for question `n`; each call says more."
     return _quiz.hint(n)
 
-def solution(n): # -> Card
+def solution(
+    n, # The question's number, or the letter of a project
+) -> Card:
     "A right answer to question `n`, and why it is right."
     return _quiz.solution(n)
 
-def progress(): # -> Card
+def progress() -> Board:
     "A table of the questions: what is passed, what is left, where to read it."
     return _quiz.progress()
 
 # %% ../nbs/13_questionnaire.ipynb #f7bb4e19
-_usage = '''usage: course_quiz                       how far you are, and what to read next
-       course_quiz QUESTION              ask question 1 to 17, or project A or B
-       course_quiz QUESTION hint         the first hint
-       course_quiz QUESTION solution     a right answer, and why'''
-
-_how_to_type = {'choice': 'Type a letter.', 'predict': 'Type the values, with commas between them.', 'words': 'Type the numbers of the points that hold, with commas between them.',
-                'code': 'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
-
-def _in_terminal(card):
-    "`card`, with what to type in a terminal in the place of what to write in a notebook."
-    def typed(s): return re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', s))
-    card.body, card.foot = typed(card.body), typed(card.foot)
-    return card
-
-def _typed(q, line):
-    "The answer in a line, and for code in the lines after it."
-    if q.kind != 'code': return line.strip('\'"') if q.kind == 'choice' else ast.literal_eval(line)
+def _read_answer(q, line):
+    "The answer in `line`, and for code in the lines that are typed after it."
+    if q.kind == 'choice': return line.strip('\'"')
+    if q.kind != 'code': return ast.literal_eval(line)
     lines = [line]
     while lines[-1].strip() and line.rstrip().endswith(':'): lines.append(input('... '))
     return '\n'.join(lines)
 
-def _converse(n):
-    "Ask question `n` until it is passed or given up."
-    q, card = _quiz[n], ask(n)
+# %% ../nbs/13_questionnaire.ipynb #ecc8bc97
+def _in_terminal(card):
+    "`card`, with what to type in a terminal in the place of what to write in a notebook."
+    for part in 'body', 'foot':
+        text = re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', getattr(card, part))
+        text = re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', text)
+        setattr(card, part, text)
+    return card
+
+# %% ../nbs/13_questionnaire.ipynb #7ad52a78
+def _reply(q, line):
+    "The card, or the text, that answers `line`."
+    if line in ('hint', 'solution'): return _in_terminal(getattr(_quiz, line)(q.n))
+    try: answer = _read_answer(q, line)
+    except (ValueError, SyntaxError):
+        return 'This cannot be read as values of Python. Put text in quotes, and commas between the values.'
+    return _in_terminal(check(q.n, answer))
+
+# %% ../nbs/13_questionnaire.ipynb #920a39fb
+_how_to_type = {
+    'choice':  'Type a letter.',
+    'predict': 'Type the values, with commas between them.',
+    'words':   'Type the numbers of the points that hold, with commas between them.',
+    'code':    'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
+
+def _converse(q):
+    "Ask question `q` until it is passed or given up."
+    card = ask(q.n)
     card.foot = f'{_how_to_type[q.kind]} Or one of the words: hint, solution, quit.'
     print(card)
-    while True:
+    while getattr(card, 'status', '') not in DONE:
         line = input('> ').rstrip()
         if line in ('quit', 'exit', 'q'): return
         if not line.strip(): continue
-        if line in ('hint', 'solution'): print(_in_terminal((hint if line == 'hint' else solution)(n))); continue
-        try: card = _in_terminal(check(n, _typed(q, line)))
-        except (ValueError, SyntaxError): print('This cannot be read as values of Python. Put text in quotes, and commas between the values.'); continue
+        card = _reply(q, line)
         print(card)
-        if card.status in (PASS, SELF_ASSESSED): return
 
-def course_quiz(argv=None):
-    "The console script `course_quiz`: the table of progress; with a number, that question."
+# %% ../nbs/13_questionnaire.ipynb #2e09519f
+_projects = ' or '.join(str(q.n) for q in questions if not q.numbered)
+_usage = f'''usage: course_quiz                       how far you are, and what to read next
+       course_quiz QUESTION              ask question 1 to {sum(q.numbered for q in questions)}, or project {_projects}
+       course_quiz QUESTION hint         the first hint
+       course_quiz QUESTION solution     a right answer, and why'''
+
+# %% ../nbs/13_questionnaire.ipynb #4166a49d
+def course_quiz(
+    argv:list=None, # The words after the command; those of this process if `None`
+) -> int:
+    "The console script `course_quiz`: the table of progress; with a number, that question. 0, or 2 for wrong words."
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] in (['-h'], ['--help']): print(_usage); return 0
-    if not argv: print(progress()); return 0
-    try: _quiz[argv[0]]
-    except KeyError as e: print(f'{e.args[0]}\n{_usage}'); return 2
-    if argv[1:] in (['hint'], ['solution']): print(_in_terminal({'hint': hint, 'solution': solution}[argv[1]](argv[0]))); return 0
-    if argv[1:]: print(_usage); return 2
-    try: _converse(argv[0])
-    except (EOFError, KeyboardInterrupt): print()
-    return 0
+    if argv[:1] in (['-h'], ['--help']): text, code = _usage, 0
+    elif not argv: text, code = progress(), 0
+    else: text, code = _question(*argv)
+    if text is not None: print(text)
+    return code
+
+def _question(n, *words):
+    "What to print, and the code to end with, for question `n` and the words after it."
+    try: q = _quiz[n]
+    except KeyError as e: return f'{e.args[0]}\n{_usage}', 2
+    if words in (('hint',), ('solution',)): return _reply(q, words[0]), 0
+    if words: return _usage, 2
+    try: return _converse(q), 0
+    except (EOFError, KeyboardInterrupt): return '', 0 # the prompt has begun a line

@@ -6,19 +6,25 @@
 __all__ = ['questions']
 
 # %% ../nbs/lib/questions.ipynb #cae88297
-import random
 from .core import *
+from .sandbox import *
+from .cards import *
 from .quiz import *
 
 # %% ../nbs/lib/questions.ipynb #cc9b1a0d
 _all_ = ['questions']
 questions = [] # in the order in which they are asked
 
-def _add(q): questions.append(q)
+def _add(question):
+    "Put `question` into the list. Numbers count from 1; a project has a letter."
+    number = 1 + sum(q.numbered for q in questions)
+    if question.numbered and question.n != number:
+        raise ValueError(f'the next question is number {number}, and this one says {question.n}')
+    questions.append(question)
 
 def _generator(rng): return torch.Generator().manual_seed(rng.getrandbits(31))
 
-# %% ../nbs/lib/questions.ipynb #7868fa72
+# %% ../nbs/lib/questions.ipynb #5b6c8740
 def _bears():
     acts = tensor([[-4.2, -3.1, -3.8], [3.0, -2.5, 2.6]])
     lines = ['grizzly  black  teddy']
@@ -27,23 +33,38 @@ def _bears():
             lines.append('  '.join(f'{v:.2f}'.center(w) for v,w in zip(p, (7, 5, 5))) + f'   {name}, {what}')
     return '\n'.join(lines)
 
-_add(Choice(1, 'What several labels bring to the bear classifier',
-    'A classifier tells grizzly, black and teddy bears apart. It was trained with one label for each picture, with softmax. '
-    'You make it a multi-label classifier, with a sigmoid for each class. What does it gain?',
-    [('05 losses', 'Why not softmax?'), ('09 multi-label', 'New pictures')],
-    ['Think of the pictures that a visitor of your web page may upload, and not of those you trained on.',
-     'With softmax the three probabilities add up to 1. What must it say to a picture of a bicycle?'],
-    'Softmax shares out one whole probability, whatever is in the picture. Three sigmoids answer three questions, and each may be answered with no.',
-    [Wrong('accuracy', 'It becomes more accurate on pictures of exactly one bear.',
-           'There softmax has the advantage: it knows that exactly one class is right, and the multi-label model must find that out. What can it not say at all, though?'),
-     Wrong('fourth class', 'It gets a fourth class, "no bear", which it learns from the pictures of bears.',
-           'No class is added: there are still three outputs. And pictures of bears would be no examples of "no bear". Ask how three outputs could say it together.'),
-     Wrong('where', 'It can tell where in the picture each bear is.',
-           'That is another task, detection. Here a label says that something is in the picture and nothing of the place.')],
-    right='It can say that no bear is there, and it can name two kinds that are there together.',
-    feedback='Yes: none, and several. Here are made-up activations for two pictures, with both:', evidence=_bears))
+# %% ../nbs/lib/questions.ipynb #7868fa72
+_add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10',
+    read=[('05 losses', 'Why not softmax?'), ('10 multi-label', 'New pictures')],
+    prompt='''
+        A classifier tells grizzly, black and teddy bears apart. It was trained with one label for each picture,
+        with softmax. You make it a multi-label classifier, with a sigmoid for each class. What does it gain?''',
+    hints='''
+        Think of the pictures that a visitor of your web page may upload, and not of those you trained on.
 
-# %% ../nbs/lib/questions.ipynb #00199ef4
+        With softmax the three probabilities add up to 1. What must it say to a picture of a bicycle?''',
+    right='It can say that no bear is there, and it can name two kinds that are there together.',
+    feedback='Yes: none, and several. Here are made-up activations for two pictures, with both:',
+    evidence=_bears,
+    wrong=[
+        Wrong('accuracy',
+              'It becomes more accurate on pictures of exactly one bear.', '''
+            There softmax has the advantage: it knows that exactly one class is right, and the multi-label model
+            must find that out. What can it not say at all, though?'''),
+        Wrong('fourth class',
+              'It gets a fourth class, "no bear", which it learns from the pictures of bears.', '''
+            No class is added: there are still three outputs. And pictures of bears would be no examples of "no
+            bear". Ask how three outputs could say it together.'''),
+        Wrong('where',
+              'It can tell where in the picture each bear is.', '''
+            That is another task, detection. Here a label says that something is in the picture and nothing of the
+            place.'''),
+    ],
+    explanation='''
+        Softmax shares out one whole probability, whatever is in the picture. Three sigmoids answer three
+        questions, and each may be answered with no.'''))
+
+# %% ../nbs/lib/questions.ipynb #d0a0e79d
 _animals = 'ant bear cat catfish dog emu fox gnu hen'.split()
 
 def _label_cases(rng):
@@ -62,38 +83,66 @@ def _smaller_labels(labels, vocab):
     for less in smaller_list(vocab):
         if less and set(labels) <= set(less): yield labels, less
 
-_add(Code(2, 'Encoding the dependent variable',
-    '''Each picture has a list of labels. Write `encode(labels, vocab)`, which makes of it what a multi-label loss takes: a tensor of floats with a place for each entry of `vocab`, in the order of `vocab`. The names in `labels` are all in `vocab`; there may be none, and one may be there twice.''',
-    [('03 DataBlock', 'Several categories: ones and zeros')],
-    ['How long is the result? The same for each picture, whatever its labels are.',
-     'Go through `vocab`, not through `labels`: each place answers a question about one name.',
-     'For each name ask whether it is `in labels`. The answer is True or False, and the loss wants floats.'],
-    'One-hot encoding gives each class a place of its own, so any number of labels fits in a vector of one length. No label is nothing special: a vector of zeros.',
-    [Wrong('numbers', 'tensor([list(vocab).index(o) for o in labels])', 'These are the numbers of the labels. Two pictures with one and with three labels give vectors of different length, which no batch can hold. Give each class a place of its own.'),
-     Wrong('whole numbers', 'tensor([int(v in labels) for v in vocab])', 'The right ones and zeros, but as whole numbers. Binary cross-entropy computes with them and wants floats.'),
-     Wrong('true or false', 'tensor([v in labels for v in vocab])', 'The right answers, but as True and False. Binary cross-entropy computes with them and wants floats.'),
-     Wrong('counts', 'tensor([float(list(labels).count(v)) for v in vocab])', 'A label that is there twice gives 2. The target says whether a class is there, not how often.'),
-     Wrong('first only', 'tensor([float(v in labels[:1]) for v in vocab])', 'Only the first label has got its 1. That is encoding for one label; here all of them count.'),
-     Wrong('sorted', 'tensor([float(v in labels) for v in sorted(vocab)])', 'The places follow the alphabet and not `vocab`. The model\'s outputs are in the order of `vocab`, so each target would meet the wrong output.'),
-     Wrong('letters', 'tensor([float(v in " ".join(labels)) for v in vocab])', 'A name that is a part of another one is found in it: `cat` in `catfish`. Compare whole names: look in the list, not in a string.'),
-     Wrong('reversed', 'tensor([float(v not in labels) for v in vocab])', 'Ones and zeros are exchanged: 1 means that the class is there.'),
-     Wrong('list', '[float(v in labels) for v in vocab]', 'The right numbers, but in a list. A loss computes with tensors: `tensor(...)` around it.')],
+# %% ../nbs/lib/questions.ipynb #00199ef4
+_add(Code(2, 'Encoding the dependent variable', asked_in='03',
+    read=[('03 DataBlock', 'Several categories: ones and zeros')],
+    prompt='''
+        Each picture has a list of labels. Write `encode(labels, vocab)`, which makes of it what a multi-label
+        loss takes: a tensor of floats with a place for each entry of `vocab`, in the order of `vocab`. The names
+        in `labels` are all in `vocab`; there may be none, and one may be there twice.''',
     params='labels, vocab', func='encode', cases=_label_cases, smaller=_smaller_labels,
-    reference='''
-def encode(labels, vocab):
-    return tensor([float(name in labels) for name in vocab])''',
-    also=['''
-def encode(labels, vocab):
-    v = torch.zeros(len(vocab))
-    for name in labels: v[list(vocab).index(name)] = 1.
-    return v''', '''
-def encode(labels, vocab):
-    numbers = {name: i for i,name in enumerate(vocab)}
-    v = torch.zeros(len(vocab))
-    v[[numbers[name] for name in labels]] = 1
-    return v''', 'torch.stack([tensor(1.) if o in set(labels) else tensor(0.) for o in vocab])']))
+    hints='''
+        How long is the result? The same for each picture, whatever its labels are.
 
-# %% ../nbs/lib/questions.ipynb #b2392b7d
+        Go through `vocab`, not through `labels`: each place answers a question about one name.
+
+        For each name ask whether it is `in labels`. The answer is True or False, and the loss wants floats.''',
+    wrong=[
+        Wrong('numbers', 'tensor([list(vocab).index(o) for o in labels])', '''
+            These are the numbers of the labels. Two pictures with one and with three labels give vectors of
+            different length, which no batch can hold. Give each class a place of its own.'''),
+        Wrong('whole numbers', 'tensor([int(v in labels) for v in vocab])', '''
+            The right ones and zeros, but as whole numbers. Binary cross-entropy computes with them and wants
+            floats.'''),
+        Wrong('true or false', 'tensor([v in labels for v in vocab])', '''
+            The right answers, but as True and False. Binary cross-entropy computes with them and wants floats.'''),
+        Wrong('counts', 'tensor([float(list(labels).count(v)) for v in vocab])', '''
+            A label that is there twice gives 2. The target says whether a class is there, not how often.'''),
+        Wrong('first only', 'tensor([float(v in labels[:1]) for v in vocab])', '''
+            Only the first label has got its 1. That is encoding for one label; here all of them count.'''),
+        Wrong('sorted', 'tensor([float(v in labels) for v in sorted(vocab)])', '''
+            The places follow the alphabet and not `vocab`. The model's outputs are in the order of `vocab`, so
+            each target would meet the wrong output.'''),
+        Wrong('letters', 'tensor([float(v in " ".join(labels)) for v in vocab])', '''
+            A name that is a part of another one is found in it: `cat` in `catfish`. Compare whole names: look in
+            the list, not in a string.'''),
+        Wrong('reversed', 'tensor([float(v not in labels) for v in vocab])', '''
+            Ones and zeros are exchanged: 1 means that the class is there.'''),
+        Wrong('list', '[float(v in labels) for v in vocab]', '''
+            The right numbers, but in a list. A loss computes with tensors: `tensor(...)` around it.'''),
+    ],
+    reference='''
+        def encode(labels, vocab):
+            return tensor([float(name in labels) for name in vocab])''',
+    also=[
+        '''
+        def encode(labels, vocab):
+            v = torch.zeros(len(vocab))
+            for name in labels: v[list(vocab).index(name)] = 1.
+            return v''',
+        '''
+        def encode(labels, vocab):
+            numbers = {name: i for i,name in enumerate(vocab)}
+            v = torch.zeros(len(vocab))
+            v[[numbers[name] for name in labels]] = 1
+            return v''',
+        'torch.stack([tensor(1.) if o in set(labels) else tensor(0.) for o in vocab])',
+    ],
+    explanation='''
+        One-hot encoding gives each class a place of its own, so any number of labels fits in a vector of one
+        length. No label is nothing special: a vector of zeros.'''))
+
+# %% ../nbs/lib/questions.ipynb #9870d1e8
 def _frame(rng, index, columns): # distinct numbers, so that one row or column is never mistaken for another
     import pandas as pd
     values = rng.sample(range(100), len(index)*len(columns))
@@ -112,40 +161,80 @@ def _matrix_cases(rng):
         yield _frame(rng, rng.sample(range(9), n), rng.sample('abcdef', m)), rng.randrange(-n, n), rng.randrange(-m, m)
 
 def _smaller_frame(df, r, c):
-    def without(size, i, at): # the position `at` once position `i` is gone, or None
-        return None if i == at % size else at - (i < at) if at >= 0 else at + (i > at % size)
     for i in range(len(df)):
-        if (at := without(len(df), i, r)) is not None: yield df.iloc[[j for j in range(len(df)) if j != i]], at, c
+        at = _place_without(i, r, len(df))
+        if at is not None: yield df.iloc[_all_but(i, len(df))], at, c
     for i in range(df.shape[1]):
-        if (at := without(df.shape[1], i, c)) is not None: yield df.iloc[:, [j for j in range(df.shape[1]) if j != i]], r, at
+        at = _place_without(i, c, df.shape[1])
+        if at is not None: yield df.iloc[:, _all_but(i, df.shape[1])], r, at
 
-_add(Code(3, 'Rows and columns, as of a matrix',
-    '''Treat a DataFrame as a matrix. Write `row_and_column(df, r, c)`, which returns two things: row number `r` and column number `c`, each as a Series, counted by position from 0. It must not matter what the index and the columns are called, and -1 means the last one.''',
-    [('01 pandas', 'Rows and columns by position: `iloc`')],
-    ['There are two ways to ask for a part of a DataFrame: by its label, or by its position. Which one does a matrix have?',
-     'pandas has an attribute for each way, used with square brackets. The `i` in one of the names stands for integer.',
-     'Rows come before the comma, columns behind it, and a lone `:` takes all.'],
-    '`iloc` counts positions and ignores labels; a missing part is a `:`. The rows come first, as in a matrix. `loc` would look the numbers up among the labels, which differ as soon as rows have been filtered or shuffled.',
-    [Wrong('loc', 'df.loc[r], df[df.columns[c]]', '`loc` looks for rows by their *label*. That goes well while the index happens to count 0, 1, 2, and gives another row or an error after the first filter. You want positions.'),
-     Wrong('exchanged', 'df.iloc[:, r], df.iloc[c]', 'Rows and columns are exchanged. As in a matrix, rows come before the comma and columns behind it.'),
-     Wrong('column first', 'df.iloc[:, c], df.iloc[r]', 'Both are right, but the column comes first in yours. Asked for are the row, and then the column.'),
-     Wrong('two rows', 'df.iloc[r], df.iloc[c]', 'These are two rows: with one number in the brackets `iloc` takes a row. For a column say that you want *all* rows, before the comma.'),
-     Wrong('columns by name', 'df.iloc[r], df[c]', 'The row is right. But `df[...]` looks for a column of that *name*; you want the column at that position.'),
-     Wrong('tables', 'df.iloc[[r]], df.iloc[:, [c]]', 'A slice or a list in the brackets gives a table, even if it holds one row only. The number alone gives the Series.'),
-     Wrong('from one', 'df.iloc[r-1], df.iloc[:, c-1]', 'You count from 1. In Python the first one is number 0.'),
-     Wrong('bare values', 'df.values[r], df.values[:, c]', 'The right numbers, but as a bare array: the labels beside them are lost. Ask the DataFrame itself for its part.'),
-     Wrong('one cell', 'df.iloc[r, c]', 'That is the single cell where the two meet. Wanted are the whole row and the whole column: two things.')],
+def _all_but(i, n): return [j for j in range(n) if j != i]
+
+def _place_without(i, at, n):
+    "Where the place `at` of `n` is once place `i` is gone; `None` if it is the same."
+    if i == at % n: return None
+    if at >= 0: return at - 1 if i < at else at
+    return at + 1 if i > at % n else at
+
+# %% ../nbs/lib/questions.ipynb #b2392b7d
+_add(Code(3, 'Rows and columns, as of a matrix', asked_in='01',
+    read=[('01 pandas', 'Rows and columns by position: `iloc`')],
+    prompt='''
+        Treat a DataFrame as a matrix. Write `row_and_column(df, r, c)`, which returns two things: row number `r`
+        and column number `c`, each as a Series, counted by position from 0. It must not matter what the index and
+        the columns are called, and -1 means the last one.''',
     params='df, r, c', func='row_and_column', cases=_matrix_cases, smaller=_smaller_frame,
-    reference='''
-def row_and_column(df, r, c):
-    return df.iloc[r, :], df.iloc[:, c]''',
-    also=['df.iloc[r], df.iloc[:, c]', '(df.iloc[r], df.T.iloc[c])', '''
-def row_and_column(df, r, c):
-    row = df.take([r]).iloc[0]
-    column = df.iloc[0:len(df), c]
-    return [row, column]''']))
+    hints='''
+        There are two ways to ask for a part of a DataFrame: by its label, or by its position. Which one does a
+        matrix have?
 
-# %% ../nbs/lib/questions.ipynb #5ec6a240
+        pandas has an attribute for each way, used with square brackets. The `i` in one of the names stands for
+        integer.
+
+        Rows come before the comma, columns behind it, and a lone `:` takes all.''',
+    wrong=[
+        Wrong('loc', 'df.loc[r], df[df.columns[c]]', '''
+            `loc` looks for rows by their *label*. That goes well while the index happens to count 0, 1, 2, and
+            gives another row or an error after the first filter. You want positions.'''),
+        Wrong('exchanged', 'df.iloc[:, r], df.iloc[c]', '''
+            Rows and columns are exchanged. As in a matrix, rows come before the comma and columns behind it.'''),
+        Wrong('column first', 'df.iloc[:, c], df.iloc[r]', '''
+            Both are right, but the column comes first in yours. Asked for are the row, and then the column.'''),
+        Wrong('two rows', 'df.iloc[r], df.iloc[c]', '''
+            These are two rows: with one number in the brackets `iloc` takes a row. For a column say that you want
+            *all* rows, before the comma.'''),
+        Wrong('columns by name', 'df.iloc[r], df[c]', '''
+            The row is right. But `df[...]` looks for a column of that *name*; you want the column at that
+            position.'''),
+        Wrong('tables', 'df.iloc[[r]], df.iloc[:, [c]]', '''
+            A slice or a list in the brackets gives a table, even if it holds one row only. The number alone gives
+            the Series.'''),
+        Wrong('from one', 'df.iloc[r-1], df.iloc[:, c-1]', '''
+            You count from 1. In Python the first one is number 0.'''),
+        Wrong('bare values', 'df.values[r], df.values[:, c]', '''
+            The right numbers, but as a bare array: the labels beside them are lost. Ask the DataFrame itself for
+            its part.'''),
+        Wrong('one cell', 'df.iloc[r, c]', '''
+            That is the single cell where the two meet. Wanted are the whole row and the whole column: two things.'''),
+    ],
+    reference='''
+        def row_and_column(df, r, c):
+            return df.iloc[r, :], df.iloc[:, c]''',
+    also=[
+        'df.iloc[r], df.iloc[:, c]',
+        '(df.iloc[r], df.T.iloc[c])',
+        '''
+        def row_and_column(df, r, c):
+            row = df.take([r]).iloc[0]
+            column = df.iloc[0:len(df), c]
+            return [row, column]''',
+    ],
+    explanation='''
+        `iloc` counts positions and ignores labels; a missing part is a `:`. The rows come first, as in a matrix.
+        `loc` would look the numbers up among the labels, which differ as soon as rows have been filtered or
+        shuffled.'''))
+
+# %% ../nbs/lib/questions.ipynb #87c04946
 def _column_cases(rng):
     yield _frame(rng, [0, 1], ['fname', 'labels']), 'labels'
     yield _frame(rng, [0, 1], ['is valid', 'name']), 'is valid'
@@ -158,98 +247,172 @@ def _column_cases(rng):
         yield _frame(rng, rng.sample(range(9), rng.randint(1, 3)), columns), rng.choice(columns)
 
 def _smaller_column(df, name):
-    for i in range(len(df)): yield df.iloc[[j for j in range(len(df)) if j != i]], name
+    for i in range(len(df)): yield df.iloc[_all_but(i, len(df))], name
     for o in df.columns:
         if o != name: yield df.drop(columns=o), name
 
-_add(Code(4, 'A column by its name',
-    'Write `column(df, name)`, which returns the column called `name` as a Series. It must work for each name that a column can have: with a space in it, like a word that pandas uses itself (`count`, `size`), or a number.',
-    [('01 pandas', 'Columns by name')],
-    ['You have done the same with a dictionary: give the key, get the value.',
-     'A name behind a dot is looked up among the methods of pandas first. Brackets have no such trouble.'],
-    'A DataFrame answers like a dictionary of columns: square brackets and the name. `df.name` is a short form for reading at the prompt; it fails for names with a space and for names that pandas uses itself.',
-    [Wrong('the dot', 'df.name', 'Behind the dot stands the word `name` itself, so pandas looks for a column of just that name, whatever the variable holds.'),
-     Wrong('getattr', 'getattr(df, name)', 'That is the dot in another form. For a column called `count` it gives the method `count`, and a name must be text.'),
-     Wrong('table', 'df[[name]]', 'A list of names gives a table with these columns, even for one name. The name alone gives the Series.'),
-     Wrong('row', 'df.loc[name]', '`loc` with one entry looks for a *row* of that label. Rows come first there: a column needs `:` and a comma before it. Or use what is shorter.'),
-     Wrong('position', 'df.iloc[:, name]', '`iloc` counts positions, and here you have a name.'),
-     Wrong('bare values', 'df[name].values', 'The right numbers, but as a bare array. The Series keeps the labels of the rows beside them.'),
-     Wrong('quoted', 'df["name"]', 'With the quotes it is the text "name", not what the variable holds.')],
+# %% ../nbs/lib/questions.ipynb #5ec6a240
+_add(Code(4, 'A column by its name', asked_in='01',
+    read=[('01 pandas', 'Columns by name')],
+    prompt='''
+        Write `column(df, name)`, which returns the column called `name` as a Series. It must work for each name
+        that a column can have: with a space in it, like a word that pandas uses itself (`count`, `size`), or a
+        number.''',
     params='df, name', func='column', cases=_column_cases, smaller=_smaller_column,
+    hints='''
+        You have done the same with a dictionary: give the key, get the value.
+
+        A name behind a dot is looked up among the methods of pandas first. Brackets have no such trouble.''',
+    wrong=[
+        Wrong('the dot', 'df.name', '''
+            Behind the dot stands the word `name` itself, so pandas looks for a column of just that name, whatever
+            the variable holds.'''),
+        Wrong('getattr', 'getattr(df, name)', '''
+            That is the dot in another form. For a column called `count` it gives the method `count`, and a name
+            must be text.'''),
+        Wrong('table', 'df[[name]]', '''
+            A list of names gives a table with these columns, even for one name. The name alone gives the Series.'''),
+        Wrong('row', 'df.loc[name]', '''
+            `loc` with one entry looks for a *row* of that label. Rows come first there: a column needs `:` and a
+            comma before it. Or use what is shorter.'''),
+        Wrong('position', 'df.iloc[:, name]', '`iloc` counts positions, and here you have a name.'),
+        Wrong('bare values', 'df[name].values', '''
+            The right numbers, but as a bare array. The Series keeps the labels of the rows beside them.'''),
+        Wrong('quoted', 'df["name"]', 'With the quotes it is the text "name", not what the variable holds.'),
+    ],
     reference='''
-def column(df, name):
-    return df[name]''',
-    also=['df.loc[:, name]', 'df.iloc[:, list(df.columns).index(name)]', 'df.get(name)']))
+        def column(df, name):
+            return df[name]''',
+    also=[
+        'df.loc[:, name]',
+        'df.iloc[:, list(df.columns).index(name)]',
+        'df.get(name)',
+    ],
+    explanation='''
+        A DataFrame answers like a dictionary of columns: square brackets and the name. `df.name` is a short form
+        for reading at the prompt; it fails for names with a space and for names that pandas uses itself.'''))
 
 # %% ../nbs/lib/questions.ipynb #c172ee51
-_add(Predict(5, 'Dataset against DataLoader',
-    'A dataset has single samples, a loader has batches. Say what you will get from each, before you run it:',
-    [('02 Dataset and DataLoader', 'A loader in five lines'), ('02 Dataset and DataLoader', 'From samples to a batch')],
-    ['`len` counts samples in the one, and batches in the other. How many fours are there in ten, and what becomes of the rest?',
-     'A sample is a pair. A batch is what `zip(*samples)` makes of four pairs: a tensor of all the first entries, and one of all the second.'],
-    'A dataset is anything with `[i]` and `len`, and gives one sample at a time. A loader goes through it in pieces and collates each: all `x` in one tensor, all `y` in another. Here the last batch is short and is kept.',
-    [Wrong('counts samples', {1: 10}, '`len` of a loader counts batches. Ten samples in fours: how many batches?'),
-     Wrong('drops the rest', {1: 2}, 'Two full batches, and two samples left over. They are dropped only if one asks for it, with `drop_last=True`.'),
-     Wrong('a batch of pairs', {3: ((0, 0), (1, 1), (2, 4), (3, 9))}, 'That is a list of four samples. A batch is its transpose, since the model wants all `x` together and the loss all `y`.'),
-     Wrong('one sample', {3: (0, 0)}, 'That is the first sample. A loader gives batches: here four samples at once.'),
-     Wrong('x only', {3: (0, 1, 2, 3)}, 'These are the `x` of the batch. The `y` come with them, as a second tensor.'),
-     Wrong('y only', {2: 9}, 'That is `y` alone. A sample is the pair, `x` first and then `y`.'),
-     Wrong('counts numbers', {0: 20}, 'A dataset counts samples, and each sample is one pair.')],
+_add(Predict(5, 'Dataset against DataLoader', asked_in='02',
+    read=[('02 Dataset and DataLoader', 'A loader in five lines'),
+          ('02 Dataset and DataLoader', 'From samples to a batch')],
+    prompt='''
+        A dataset has single samples, a loader has batches. Say what you will get from each, before you run it:''',
     snippet='''
-from course_lib.dataloaders import DataLoader
-ds = [(i, i*i) for i in range(10)]
-dl = DataLoader(ds, bs=4)
-first = dl.one_batch()''',
-    places=['len(ds)', 'len(dl)', 'ds[3]', 'first']))
+        from course_lib.dataloaders import DataLoader
+        ds = [(i, i*i) for i in range(10)]
+        dl = DataLoader(ds, bs=4)
+        first = dl.one_batch()''',
+    places=['len(ds)', 'len(dl)', 'ds[3]', 'first'],
+    hints='''
+        `len` counts samples in the one, and batches in the other. How many fours are there in ten, and what
+        becomes of the rest?
+
+        A sample is a pair. A batch is what `zip(*samples)` makes of four pairs: a tensor of all the first
+        entries, and one of all the second.''',
+    wrong=[
+        Wrong('counts samples', {1: 10}, '''
+            `len` of a loader counts batches. Ten samples in fours: how many batches?'''),
+        Wrong('drops the rest', {1: 2}, '''
+            Two full batches, and two samples left over. They are dropped only if one asks for it, with
+            `drop_last=True`.'''),
+        Wrong('a batch of pairs', {3: ((0, 0), (1, 1), (2, 4), (3, 9))}, '''
+            That is a list of four samples. A batch is its transpose, since the model wants all `x` together and
+            the loss all `y`.'''),
+        Wrong('one sample', {3: (0, 0)}, '''
+            That is the first sample. A loader gives batches: here four samples at once.'''),
+        Wrong('x only', {3: (0, 1, 2, 3)}, '''
+            These are the `x` of the batch. The `y` come with them, as a second tensor.'''),
+        Wrong('y only', {2: 9}, 'That is `y` alone. A sample is the pair, `x` first and then `y`.'),
+        Wrong('counts numbers', {0: 20}, 'A dataset counts samples, and each sample is one pair.'),
+    ],
+    explanation='''
+        A dataset is anything with `[i]` and `len`, and gives one sample at a time. A loader goes through it in
+        pieces and collates each: all `x` in one tensor, all `y` in another. Here the last batch is short and is
+        kept.'''))
 
 # %% ../nbs/lib/questions.ipynb #f36aa0a0
-_add(Predict(6, 'What Datasets holds',
-    'The brackets decide. Say what each sample will be:',
-    [('02 Dataset and DataLoader', '`Datasets`: one column of functions for each variable')],
-    ['Each inner list is one column, and each column is one entry of the sample.',
-     'Within an inner list the functions run one after the other; between inner lists each starts from the item itself.',
-     'A sample is always a tuple, also when there is one column only. And a column without functions gives the item as it is.'],
-    '`Datasets` holds the items, a column of functions for each variable, and the splits. `.train` and `.valid` are views of the same items; each counts from 0 again.',
-    [Wrong('side by side', {0: ('BEAR', 4)}, 'Both functions stand in *one* inner list, so they run one after the other: `len` is given what `str.upper` returns, and its answer is all there is.'),
-     Wrong('not a tuple', {0: 4}, 'The value is right, but a sample is always a tuple, also with one column.'),
-     Wrong('one after the other', {1: (4,)}, 'There are *two* inner lists, so two columns: each starts from the item itself, and the sample has two entries.'),
-     Wrong('no columns, twice', {2: ('bear', 'bear')}, 'It is the `DataBlock` that makes two variables when it is told nothing. `Datasets` without functions has one column, which does nothing.'),
-     Wrong('no columns, bare', {2: 'bear'}, 'That is the item. A sample of one column is a tuple with one entry, also when the column does nothing.'),
-     Wrong('counts on', {3: ('EMU', 3)}, '`valid[0]` is the first of the validation items, and `splits` says which: the second list holds positions in `words`.'),
-     Wrong('first of all', {3: ('ANT', 3)}, 'That is the first item of all, and it is in training. `valid` counts only the positions in the second list of `splits`.')],
+_add(Predict(6, 'What Datasets holds', asked_in='02',
+    read=[('02 Dataset and DataLoader', '`Datasets`: one column of functions for each variable')],
+    prompt='The brackets decide. Say what each sample will be:',
     snippet='''
-from course_lib.dataloaders import Datasets
-words = ['ant', 'bear', 'emu']
-one   = Datasets(words, [[str.upper, len]])
-two   = Datasets(words, [[str.upper], [len]], splits=[[0, 2], [1]])
-plain = Datasets(words)''',
-    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]']))
+        from course_lib.dataloaders import Datasets
+        words = ['ant', 'bear', 'emu']
+        one   = Datasets(words, [[str.upper, len]])
+        two   = Datasets(words, [[str.upper], [len]], splits=[[0, 2], [1]])
+        plain = Datasets(words)''',
+    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]'],
+    hints='''
+        Each inner list is one column, and each column is one entry of the sample.
+
+        Within an inner list the functions run one after the other; between inner lists each starts from the item
+        itself.
+
+        A sample is always a tuple, also when there is one column only. And a column without functions gives the
+        item as it is.''',
+    wrong=[
+        Wrong('side by side', {0: ('BEAR', 4)}, '''
+            Both functions stand in *one* inner list, so they run one after the other: `len` is given what
+            `str.upper` returns, and its answer is all there is.'''),
+        Wrong('not a tuple', {0: 4}, 'The value is right, but a sample is always a tuple, also with one column.'),
+        Wrong('one after the other', {1: (4,)}, '''
+            There are *two* inner lists, so two columns: each starts from the item itself, and the sample has two
+            entries.'''),
+        Wrong('no columns, twice', {2: ('bear', 'bear')}, '''
+            It is the `DataBlock` that makes two variables when it is told nothing. `Datasets` without functions
+            has one column, which does nothing.'''),
+        Wrong('no columns, bare', {2: 'bear'}, '''
+            That is the item. A sample of one column is a tuple with one entry, also when the column does nothing.'''),
+        Wrong('counts on', {3: ('EMU', 3)}, '''
+            `valid[0]` is the first of the validation items, and `splits` says which: the second list holds
+            positions in `words`.'''),
+        Wrong('first of all', {3: ('ANT', 3)}, '''
+            That is the first item of all, and it is in training. `valid` counts only the positions in the second
+            list of `splits`.'''),
+    ],
+    explanation='''
+        `Datasets` holds the items, a column of functions for each variable, and the splits. `.train` and `.valid`
+        are views of the same items; each counts from 0 again.'''))
 
 # %% ../nbs/lib/questions.ipynb #afe16c60
-_add(Predict(7, 'What DataLoaders holds',
-    'One object for training and validation. Say what is in it:',
-    [('02 Dataset and DataLoader', '`DataLoaders`: one for training, one for validation')],
-    ['`DataLoaders` is a container of loaders. What does `len` count in a container?',
-     'The training loader drops a last batch that is short. The validation loader must not: each sample has to be scored.'],
-    '`DataLoaders` holds the loader for training and the one for validation, so that everything later takes one argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.',
-    [Wrong('counts samples', {0: 15}, '`DataLoaders` holds loaders, not samples, and `len` counts what it holds.'),
-     Wrong('counts batches', {0: 4}, '`DataLoaders` holds loaders. Their batches are counted by `len` of each.'),
-     Wrong('training keeps the rest', {1: 3}, 'The training loader drops the batch of two at the end: a very small batch gives batch-norm poor statistics, and the next epoch\'s shuffle brings these samples back.'),
-     Wrong('validation drops the rest', {2: 1}, 'The validation loader keeps the short batch. Every validation sample must be scored.'),
-     Wrong('equal sizes', {3: (4, 4)}, 'There are five validation samples: a batch of four, and what is left.'),
-     Wrong('no short batch', {3: (4,)}, 'The fifth validation sample has to be scored as well; it makes a batch of its own.')],
+_add(Predict(7, 'What DataLoaders holds', asked_in='02',
+    read=[('02 Dataset and DataLoader', '`DataLoaders`: one for training, one for validation')],
+    prompt='One object for training and validation. Say what is in it:',
     snippet='''
-from course_lib.dataloaders import DataLoaders
-train = [(i, 0) for i in range(10)]
-valid = [(i, 1) for i in range(5)]
-dls = DataLoaders.from_dsets(train, valid, bs=4)
-sizes = [len(x) for x,y in dls.valid]''',
-    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes']))
+        from course_lib.dataloaders import DataLoaders
+        train = [(i, 0) for i in range(10)]
+        valid = [(i, 1) for i in range(5)]
+        dls = DataLoaders.from_dsets(train, valid, bs=4)
+        sizes = [len(x) for x,y in dls.valid]''',
+    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes'],
+    hints='''
+        `DataLoaders` is a container of loaders. What does `len` count in a container?
 
-# %% ../nbs/lib/questions.ipynb #12f2432a
+        The training loader drops a last batch that is short. The validation loader must not: each sample has to
+        be scored.''',
+    wrong=[
+        Wrong('counts samples', {0: 15}, '''
+            `DataLoaders` holds loaders, not samples, and `len` counts what it holds.'''),
+        Wrong('counts batches', {0: 4}, '`DataLoaders` holds loaders. Their batches are counted by `len` of each.'),
+        Wrong('training keeps the rest', {1: 3}, '''
+            The training loader drops the batch of two at the end: a very small batch gives batch-norm poor
+            statistics, and the next epoch's shuffle brings these samples back.'''),
+        Wrong('validation drops the rest', {2: 1}, '''
+            The validation loader keeps the short batch. Every validation sample must be scored.'''),
+        Wrong('equal sizes', {3: (4, 4)}, 'There are five validation samples: a batch of four, and what is left.'),
+        Wrong('no short batch', {3: (4,)}, '''
+            The fifth validation sample has to be scored as well; it makes a batch of its own.'''),
+    ],
+    explanation='''
+        `DataLoaders` holds the loader for training and the one for validation, so that everything later takes one
+        argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.'''))
+
+# %% ../nbs/lib/questions.ipynb #1c795ca9
 def _row_cases(rng):
     import pandas as pd
-    def row(labels): return pd.Series({'fname': f'{rng.randrange(10**6):06}.jpg', 'labels': labels, 'is_valid': rng.random() < .5})
+    def row(labels):
+        fname = f'{rng.randrange(10**6):06}.jpg'
+        return pd.Series({'fname': fname, 'labels': labels, 'is_valid': rng.random() < .5})
     for labels in 'dog', 'cat dog', '', 'pottedplant tvmonitor chair': yield (row(labels),)
     for _ in range(12): yield (row(' '.join(rng.sample(_animals, rng.randint(0, 4)))),)
 
@@ -260,104 +423,186 @@ def _smaller_row(r):
         yield (new,)
 
 def _no_lambda(answer):
-    if isinstance(answer, str): return 'def' if answer.lstrip().startswith('def ') else None
+    "The name of the mistake if `answer` is no lambda."
     if isinstance(answer, (list, tuple, L)): return 'called'
-    return 'def' if callable(answer) and getattr(answer, '__name__', '') != '<lambda>' else None
+    if isinstance(answer, str): has_name = answer.lstrip().startswith('def ')
+    else: has_name = callable(answer) and func_name(answer) != '<lambda>'
+    return 'def' if has_name else None
 
-_add(Code(8, 'Lambda',
-    '''Write as one lambda: a function of a row `r` of the label table that returns the list of its labels. They stand in `r['labels']`, with a space between them, such as `'cat dog'`. A row whose text is empty has no labels: an empty list.
+# %% ../nbs/lib/questions.ipynb #12f2432a
+_add(Code(8, 'Lambda', asked_in='03',
+    read=[('03 DataBlock', 'Lambda or function?')],
+    prompt='''
+        Write as one lambda: a function of a row `r` of the label table that returns the list of its labels. They
+        stand in `r['labels']`, with a space between them, such as `'cat dog'`. A row whose text is empty has no
+        labels: an empty list.
 
-Its place would be `DataBlock(..., get_y=lambda r: ...)`.''',
-    [('03 DataBlock', 'Lambda or function?')],
-    ['A lambda has no name and no `return`: the word `lambda`, the parameter, a colon, and one expression.',
-     'Text has a method that cuts it into a list. Look at what it does to an empty text, once with the space given and once without.'],
-    'A lambda is a function written where it is used, without a name. Handy for trying out; but it cannot be pickled, as pickle saves a function by its name. `split()` without an argument gives an empty list for an empty text, `split(" ")` a list with an empty name in it.',
-    [Wrong('not split', "lambda r: r['labels']", 'This returns the whole text. A list is wanted, and a text taken as a list is a list of letters.'),
-     Wrong('letters', "lambda r: list(r['labels'])", '`list` of a text takes it apart into letters. Cut it at the spaces.'),
-     Wrong('empty name', "lambda r: r['labels'].split(' ')", 'Right, but for the empty text: `"".split(" ")` is `[""]`, one label whose name is empty. It would become a class of its own.'),
-     Wrong('wrapped', "lambda r: [r['labels']]", 'The whole text is in the list, as a single label. Cut it at the spaces.'),
-     Wrong('file name', "lambda r: r['fname'].split()", 'This is the file name, which belongs to `get_x`. The labels are in another column.'),
-     Wrong('def', "def get_y(r): return r['labels'].split()", 'That is a function with a name. It would do the same, and be better in what you mean to keep. Here write it without `def`, as a lambda.'),
-     Wrong('called', ['cat', 'dog'], 'This is the list for one row: you have called the function. Hand over the function itself, with no brackets behind it, so that it can be called for each row.')],
+        Its place would be `DataBlock(..., get_y=lambda r: ...)`.''',
     params='r', func='get_y', begin='get_y = ...', cases=_row_cases, smaller=_smaller_row, screen=_no_lambda,
+    hints='''
+        A lambda has no name and no `return`: the word `lambda`, the parameter, a colon, and one expression.
+
+        Text has a method that cuts it into a list. Look at what it does to an empty text, once with the space
+        given and once without.''',
+    wrong=[
+        Wrong('not split', "lambda r: r['labels']", '''
+            This returns the whole text. A list is wanted, and a text taken as a list is a list of letters.'''),
+        Wrong('letters', "lambda r: list(r['labels'])", '''
+            `list` of a text takes it apart into letters. Cut it at the spaces.'''),
+        Wrong('empty name', "lambda r: r['labels'].split(' ')", '''
+            Right, but for the empty text: `"".split(" ")` is `[""]`, one label whose name is empty. It would
+            become a class of its own.'''),
+        Wrong('wrapped', "lambda r: [r['labels']]", '''
+            The whole text is in the list, as a single label. Cut it at the spaces.'''),
+        Wrong('file name', "lambda r: r['fname'].split()", '''
+            This is the file name, which belongs to `get_x`. The labels are in another column.'''),
+        Wrong('def', "def get_y(r): return r['labels'].split()", '''
+            That is a function with a name. It would do the same, and be better in what you mean to keep. Here
+            write it without `def`, as a lambda.'''),
+        Wrong('called', ['cat', 'dog'], '''
+            This is the list for one row: you have called the function. Hand over the function itself, with no
+            brackets behind it, so that it can be called for each row.'''),
+    ],
     reference="lambda r: r['labels'].split()",
-    also=["lambda r: [o for o in r['labels'].split(' ') if o]", "lambda r: r['labels'].split(' ') if r['labels'] else []", "lambda r: list(filter(len, r.labels.split(' ')))"]))
+    also=[
+        "lambda r: [o for o in r['labels'].split(' ') if o]",
+        "lambda r: r['labels'].split(' ') if r['labels'] else []",
+        "lambda r: list(filter(len, r.labels.split(' ')))",
+    ],
+    explanation='''
+        A lambda is a function written where it is used, without a name. Handy for trying out; but it cannot be
+        pickled, as pickle saves a function by its name. `split()` without an argument gives an empty list for an
+        empty text, `split(" ")` a list with an empty name in it.'''))
 
 # %% ../nbs/lib/questions.ipynb #a8bda838
-_add(Choice(9, 'How a data block makes x and y',
-    'The items of a `DataBlock` are rows of a table with the columns `fname`, `labels` and `is_valid`. Which arguments decide what of a row becomes `x`, and what becomes `y`?',
-    [('03 DataBlock', 'The empty block'), ('03 DataBlock', '`DataBlock`')],
-    ['An empty block gives you the row twice, as `x` and as `y`. What must be said so that the two differ?',
-     'Wanted are functions of *one item*.'],
-    'Each of the two is a function of an item (`getters=[...]` is the same as a list). The block of the variable then takes what the getter returns: a file name becomes a picture, a list of labels ones and zeros.',
-    [Wrong('blocks', '`blocks`: the one for the picture and the one for the categories.',
-           'Blocks say what *kind* of thing a variable is, and turn a file name into a picture. But somebody must first get the file name out of the row.'),
-     Wrong('items', '`get_items` and `splitter`.',
-           'These are about which items there are, and which of them are for validation. They say nothing of what is inside an item.'),
-     Wrong('transforms', '`item_tfms` and `batch_tfms`.',
-           'These come later: they change samples that already have their `x` and `y`.'),
-     ],
+_add(Choice(9, 'How a data block makes x and y', asked_in='03',
+    read=[('03 DataBlock', 'The empty block'), ('03 DataBlock', '`DataBlock`')],
+    prompt='''
+        The items of a `DataBlock` are rows of a table with the columns `fname`, `labels` and `is_valid`. Which
+        arguments decide what of a row becomes `x`, and what becomes `y`?''',
+    hints='''
+        An empty block gives you the row twice, as `x` and as `y`. What must be said so that the two differ?
+
+        Wanted are functions of *one item*.''',
     right='`get_x` and `get_y`: a function of the row for each of the two.',
-    feedback='Yes. Without them both are the row itself.'))
+    feedback='Yes. Without them both are the row itself.',
+    wrong=[
+        Wrong('blocks',
+              '`blocks`: the one for the picture and the one for the categories.', '''
+            Blocks say what *kind* of thing a variable is, and turn a file name into a picture. But somebody must
+            first get the file name out of the row.'''),
+        Wrong('items',
+              '`get_items` and `splitter`.', '''
+            These are about which items there are, and which of them are for validation. They say nothing of what
+            is inside an item.'''),
+        Wrong('transforms',
+              '`item_tfms` and `batch_tfms`.', '''
+            These come later: they change samples that already have their `x` and `y`.'''),
+    ],
+    explanation='''
+        Each of the two is a function of an item (`getters=[...]` is the same as a list). The block of the
+        variable then takes what the getter returns: a file name becomes a picture, a list of labels ones and
+        zeros.'''))
 
 # %% ../nbs/lib/questions.ipynb #745ea9aa
-_add(Predict(10, 'Why not softmax',
-    'Two pictures, three classes: cat, dog, person. In the first there are a cat and a dog, in the second there is nothing. The activations know it. How many classes does each of the two say yes to?',
-    [('05 losses', 'Why not softmax?')],
-    ['Softmax divides by the sum over the row. So what is the sum afterwards?',
-     'Two numbers whose sum is at most 1: can both be above a half? And a sigmoid looks at one activation alone.'],
-    'Softmax promises that exactly one class is there. With two of them, each gets just under a half; with none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.',
-    [Wrong('softmax can say two', {1: (2, 0)}, 'Each row of a softmax adds up to 1. Two equal large activations share it, and neither gets more than a half.'),
-     Wrong('softmax always picks', {1: (1, 1)}, 'It always has a *largest* one, which `argmax` would pick. But is any of them above a half?'),
-     Wrong('sums to the labels', {0: (2, 0)}, 'Softmax does not know how many things are in a picture: it divides each row by its own sum.'),
-     Wrong('sigmoid must pick one', {2: (1, 1)}, 'Nothing makes sigmoids compete. Each looks at its own activation: above 0 is a yes, below 0 a no.'),
-     Wrong('sigmoid never says none', {2: (2, 1)}, 'Activations of -5 are three times no for a sigmoid; it need not pick any.'),
-     Wrong('sigmoid shares', {2: (0, 0)}, 'A sigmoid does not share with its neighbours. The activation 4 alone gives 0.98.')],
+_add(Predict(10, 'Why not softmax', asked_in='05',
+    read=[('05 losses', 'Why not softmax?')],
+    prompt='''
+        Two pictures, three classes: cat, dog, person. In the first there are a cat and a dog, in the second there
+        is nothing. The activations know it. How many classes does each of the two say yes to?''',
     snippet='''
-acts = tensor([[ 4.,  4., -6.],     # a cat and a dog
-               [-5., -5., -5.]])    # nothing
-p_softmax, p_sigmoid = acts.softmax(dim=1), acts.sigmoid()
-sums        = p_softmax.sum(dim=1).round(decimals=2)
-yes_softmax = (p_softmax > 0.5).sum(dim=1)
-yes_sigmoid = (p_sigmoid > 0.5).sum(dim=1)''',
-    places=['sums', 'yes_softmax', 'yes_sigmoid']))
+        acts = tensor([[ 4.,  4., -6.],     # a cat and a dog
+                       [-5., -5., -5.]])    # nothing
+        p_softmax, p_sigmoid = acts.softmax(dim=1), acts.sigmoid()
+        sums        = p_softmax.sum(dim=1).round(decimals=2)
+        yes_softmax = (p_softmax > 0.5).sum(dim=1)
+        yes_sigmoid = (p_sigmoid > 0.5).sum(dim=1)''',
+    places=['sums', 'yes_softmax', 'yes_sigmoid'],
+    hints='''
+        Softmax divides by the sum over the row. So what is the sum afterwards?
 
-# %% ../nbs/lib/questions.ipynb #12c1c19c
+        Two numbers whose sum is at most 1: can both be above a half? And a sigmoid looks at one activation alone.''',
+    wrong=[
+        Wrong('softmax can say two', {1: (2, 0)}, '''
+            Each row of a softmax adds up to 1. Two equal large activations share it, and neither gets more than a
+            half.'''),
+        Wrong('softmax always picks', {1: (1, 1)}, '''
+            It always has a *largest* one, which `argmax` would pick. But is any of them above a half?'''),
+        Wrong('sums to the labels', {0: (2, 0)}, '''
+            Softmax does not know how many things are in a picture: it divides each row by its own sum.'''),
+        Wrong('sigmoid must pick one', {2: (1, 1)}, '''
+            Nothing makes sigmoids compete. Each looks at its own activation: above 0 is a yes, below 0 a no.'''),
+        Wrong('sigmoid never says none', {2: (2, 1)}, '''
+            Activations of -5 are three times no for a sigmoid; it need not pick any.'''),
+        Wrong('sigmoid shares', {2: (0, 0)}, '''
+            A sigmoid does not share with its neighbours. The activation 4 alone gives 0.98.'''),
+    ],
+    explanation='''
+        Softmax promises that exactly one class is there. With two of them, each gets just under a half; with
+        none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.'''))
+
+# %% ../nbs/lib/questions.ipynb #366f9e51
 def _refused():
     import torch.nn.functional as F
     try: return repr(F.nll_loss(tensor([[.5, .4, .1], [.6, .3, .1]]).log(), tensor([[1, 1, 0], [0, 0, 0]])))
     except RuntimeError as e: return f'{type(e).__name__}: {e}'
 
-_add(Predict(11, 'Why not nll_loss',
-    '`nll_loss` is the mean of minus some logarithms, and `picked` undoes the minus and the logarithm: it gives the probabilities that the loss looks at, or the text `\'error\'`. Two pictures, one with a cat and a dog, and one with nothing in it. Say what is picked:',
-    [('05 losses', 'Why not `nll_loss`?')],
-    ['What does `nll_loss` do with the target of a picture? It uses it as an index.',
-     'It picks one column of each row. Which number would you write for two classes, and which for none?',
-     'The `argmax` of a row is the first place of its largest number, also if all of them are equal.'],
-    '`nll_loss` picks, in each row, the column of the true class: its target is one class number for each row. There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.',
-    [Wrong('counts from one', {0: (.5, .3)}, 'Classes are counted from 0: the target 1 is the second column.'),
-     Wrong('best of each row', {0: (.5, .6)}, 'These are the largest of each row. A loss looks at the *true* class, however little the model believes in it.'),
-     Wrong('whole rows', {0: (.5, .4, .1)}, 'It does not take a row. It takes one entry of each row, so two rows give two numbers.'),
-     Wrong('both labels', {1: (.5, .4)}, 'These are the two that you would want of the first picture, and the second has none. But each target must be *one* class number for its row, not a row of marks.'),
-     Wrong('sums of the marked', {1: (.9, 0.)}, 'To add up what is marked would be a way to stretch the loss to several labels. But `nll_loss` uses targets as class *numbers*, not as marks.'),
-     Wrong('first label', {1: (.5, .6)}, 'It does not search for the first 1 in a row. It takes each target as the number of a column. How many of those can a row have?'),
-     Wrong('nothing costs nothing', {2: (.5, 0.)}, '`argmax` of three zeros is a number like any other: 0. So the picture of nothing is taught something. What is class 0?'),
-     Wrong('argmax refused', {2: 'error'}, '`argmax` gives one number for each row, and that is what `nll_loss` wants. It runs. Whether it is *right* is another question.')],
+# %% ../nbs/lib/questions.ipynb #12c1c19c
+_add(Predict(11, 'Why not nll_loss', asked_in='05',
+    read=[('05 losses', 'Why not `nll_loss`?')],
+    prompt='''
+        `nll_loss` is the mean of minus some logarithms, and `picked` undoes the minus and the logarithm: it gives
+        the probabilities that the loss looks at, or the text `'error'`. Two pictures, one with a cat and a dog,
+        and one with nothing in it. Say what is picked:''',
     snippet='''
-p = tensor([[.5, .4, .1],           # what a softmax says: cat, dog, person
-            [.6, .3, .1]])
-labels = tensor([[1, 1, 0],         # a cat and a dog
-                 [0, 0, 0]])        # nothing
-def picked(targets):
-    try: return (-F.nll_loss(p.log(), targets, reduction='none')).exp().round(decimals=1)
-    except RuntimeError: return 'error'
+        p = tensor([[.5, .4, .1],           # what a softmax says: cat, dog, person
+                    [.6, .3, .1]])
+        labels = tensor([[1, 1, 0],         # a cat and a dog
+                         [0, 0, 0]])        # nothing
+        def picked(targets):
+            try: return (-F.nll_loss(p.log(), targets, reduction='none')).exp().round(decimals=1)
+            except RuntimeError: return 'error'
 
-numbers = picked(tensor([1, 2]))    # as if they were a dog and a person
-marks   = picked(labels)
-forced  = picked(labels.argmax(dim=1))''',
-    places=['numbers', 'marks', 'forced'], evidence=('What PyTorch says to the table of ones and zeros', _refused)))
+        numbers = picked(tensor([1, 2]))    # as if they were a dog and a person
+        marks   = picked(labels)
+        forced  = picked(labels.argmax(dim=1))''',
+    places=['numbers', 'marks', 'forced'],
+    hints='''
+        What does `nll_loss` do with the target of a picture? It uses it as an index.
 
-# %% ../nbs/lib/questions.ipynb #2ba65d38
+        It picks one column of each row. Which number would you write for two classes, and which for none?
+
+        The `argmax` of a row is the first place of its largest number, also if all of them are equal.''',
+    wrong=[
+        Wrong('counts from one', {0: (0.5, 0.3)}, 'Classes are counted from 0: the target 1 is the second column.'),
+        Wrong('best of each row', {0: (0.5, 0.6)}, '''
+            These are the largest of each row. A loss looks at the *true* class, however little the model believes
+            in it.'''),
+        Wrong('whole rows', {0: (0.5, 0.4, 0.1)}, '''
+            It does not take a row. It takes one entry of each row, so two rows give two numbers.'''),
+        Wrong('both labels', {1: (0.5, 0.4)}, '''
+            These are the two that you would want of the first picture, and the second has none. But each target
+            must be *one* class number for its row, not a row of marks.'''),
+        Wrong('sums of the marked', {1: (0.9, 0.0)}, '''
+            To add up what is marked would be a way to stretch the loss to several labels. But `nll_loss` uses
+            targets as class *numbers*, not as marks.'''),
+        Wrong('first label', {1: (0.5, 0.6)}, '''
+            It does not search for the first 1 in a row. It takes each target as the number of a column. How many
+            of those can a row have?'''),
+        Wrong('nothing costs nothing', {2: (0.5, 0.0)}, '''
+            `argmax` of three zeros is a number like any other: 0. So the picture of nothing is taught something.
+            What is class 0?'''),
+        Wrong('argmax refused', {2: 'error'}, '''
+            `argmax` gives one number for each row, and that is what `nll_loss` wants. It runs. Whether it is
+            *right* is another question.'''),
+    ],
+    evidence=('What PyTorch says to the table of ones and zeros', _refused),
+    explanation='''
+        `nll_loss` picks, in each row, the column of the true class: its target is one class number for each row.
+        There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that
+        are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.'''))
+
+# %% ../nbs/lib/questions.ipynb #3dcf30d4
 def _logit_cases(rng):
     g = _generator(rng)
     def pair(n, m, scale=3., dtype=torch.float32, kind=torch.float32):
@@ -376,46 +621,97 @@ def _logit_cases(rng):
 
 def _smaller_pair(inputs, targets): return smaller_tensors(inputs, targets)
 
-_add(Code(12, 'BCELoss against BCEWithLogitsLoss',
-    '''Of PyTorch's two losses for yes-or-no questions one takes probabilities, the other raw activations. Write the second: `binary_cross_entropy(inputs, targets)` takes raw activations `[items, classes]` and targets of the same shape, and returns the mean over all cells as a tensor.
+# %% ../nbs/lib/questions.ipynb #2ba65d38
+_add(Code(12, 'BCELoss against BCEWithLogitsLoss', asked_in='05',
+    read=[('05 losses', 'What `nn.BCELoss` leaves out'), ('05 losses', 'Mending it')],
+    prompt='''
+        Of PyTorch's two losses for yes-or-no questions one takes probabilities, the other raw activations. Write
+        the second: `binary_cross_entropy(inputs, targets)` takes raw activations `[items, classes]` and targets
+        of the same shape, and returns the mean over all cells as a tensor.
 
-Two things it must stand: activations as large as 10 000, and targets that are floats, whole numbers or bools. You may use all of PyTorch.''',
-    [('05 losses', 'What `nn.BCELoss` leaves out'), ('05 losses', 'Mending it')],
-    ['Which step does `nn.BCELoss` leave to you? And what happens to it at an activation of 120?',
-     'Take sigmoid and logarithm in one step: `F.logsigmoid`. The probability of "not there" is the sigmoid of the negative activation.',
-     'For targets that are no floats: `.to(inputs.dtype)`. The formula weighs one logarithm with t and the other with 1-t, then takes the mean, with a minus.'],
-    '`nn.BCELoss` wants probabilities, so the sigmoid is left to you; `nn.BCEWithLogitsLoss` has it inside, joined with the logarithm, so that nothing overflows. Keep the sigmoid out of the model and use the second.',
-    [Wrong('swapped', '-torch.where(targets==1, F.logsigmoid(-inputs), F.logsigmoid(inputs)).mean()', 'The two answers are swapped: where the target is 1 you take the probability that it is *not* there. Training with it makes an expert in being wrong. In `torch.where`, the value for true comes first.'),
-     Wrong('sigmoid twice', 'F.binary_cross_entropy_with_logits(torch.sigmoid(inputs), targets.to(inputs.dtype))', 'There are two sigmoids: yours, and the one inside the loss. The second sees only numbers between 0 and 1, and can never say no. The loss then has a floor and does not go below it.'),
-     Wrong('no sigmoid', '-(targets.to(inputs.dtype)*inputs.log() + ~targets.bool()*(1-inputs).log()).mean()', 'The sigmoid is missing: you take logarithms of raw activations, which may be negative. They must become probabilities first.'),
-     Wrong('BCELoss on activations', 'F.binary_cross_entropy(inputs, targets.to(inputs.dtype))', '`nn.BCELoss` takes probabilities and has no sigmoid inside. Given raw activations it complains at best, and at worst, when they happen to lie between 0 and 1, says nothing.'),
-     Wrong('clipped', 'F.binary_cross_entropy(torch.sigmoid(inputs), targets.to(inputs.dtype))', 'Right on paper. But `sigmoid(120)` is exactly 1 in 32 bits, and `nn.BCELoss` cuts the logarithm off at -100: for the surest mistake the loss is wrong and its gradient is zero. Do both steps in one.'),
-     Wrong('overflow', '-torch.where(targets==1, torch.sigmoid(inputs), 1-torch.sigmoid(inputs)).log().mean()', 'Right for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so the logarithm of `1-p` is infinite, and its gradient is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'),
-     Wrong('overflow, nought times infinity', '-(targets.to(inputs.dtype)*torch.sigmoid(inputs).log() + (1 - targets.to(inputs.dtype))*(1 - torch.sigmoid(inputs)).log()).mean()', 'The formula is right, for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so `log(1-p)` is infinite; and if the target makes it vanish, nought times infinity is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'),
-     Wrong('sum', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="sum")', 'This is the sum over all cells. A sum grows with the size of the batch, and with it the step that training takes. Return the mean.'),
-     Wrong('per cell', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none")', 'This is a loss for each cell. The optimiser needs a single number: the mean.'),
-     Wrong('sign', '-F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))', 'The sign is wrong: logarithms of probabilities are negative, so a loss needs a minus. Yours gets lower as answers get worse.'),
-     Wrong('half of it', '-(targets.to(inputs.dtype)*F.logsigmoid(inputs)).mean()', 'Only the classes that are there count. Then "everything is there" costs nothing. The absent ones need their half of the formula.'),
-     Wrong('softmax', '-(targets.to(inputs.dtype)*F.log_softmax(inputs, dim=1)).sum(dim=1).mean()', 'Softmax makes the classes of a row compete for one probability. Each class is a question of its own here: sigmoid.'),
-     Wrong('floats only', 'F.binary_cross_entropy_with_logits(inputs, targets)', 'Nearly: PyTorch refuses targets that are no floats. Bring them to the type of the activations.'),
-     Wrong('a plain number', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).item()', 'The value is right, but `.item()` makes it a plain number. Nothing can be differentiated any more, so nothing can be learnt. Return the tensor.')],
+        Two things it must stand: activations as large as 10 000, and targets that are floats, whole numbers or
+        bools. You may use all of PyTorch.''',
     params='inputs, targets', func='binary_cross_entropy', cases=_logit_cases, smaller=_smaller_pair,
-    reference='''
-def binary_cross_entropy(inputs, targets):
-    t = targets.to(inputs.dtype)
-    return -(t*F.logsigmoid(inputs) + (1 - t)*F.logsigmoid(-inputs)).mean()''',
-    also=['F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))',
-          'nn.BCEWithLogitsLoss()(inputs, targets.to(inputs.dtype))',
-          '(inputs.clamp(min=0) - inputs*targets + torch.log1p(torch.exp(-inputs.abs()))).mean()',
-          'torch.where(targets==1, F.softplus(-inputs), F.softplus(inputs)).mean()',
-          '''
-def binary_cross_entropy(inputs, targets):
-    sign = 1 - 2*targets.to(inputs.dtype)
-    x = sign*inputs
-    total = (x.clamp(min=0) + (1 + (-x.abs()).exp()).log()).sum()
-    return total/inputs.numel()''']))
+    hints='''
+        Which step does `nn.BCELoss` leave to you? And what happens to it at an activation of 120?
 
-# %% ../nbs/lib/questions.ipynb #52b043f2
+        Take sigmoid and logarithm in one step: `F.logsigmoid`. The probability of "not there" is the sigmoid of
+        the negative activation.
+
+        For targets that are no floats: `.to(inputs.dtype)`. The formula weighs one logarithm with t and the other
+        with 1-t, then takes the mean, with a minus.''',
+    wrong=[
+        Wrong('swapped', '-torch.where(targets==1, F.logsigmoid(-inputs), F.logsigmoid(inputs)).mean()', '''
+            The two answers are swapped: where the target is 1 you take the probability that it is *not* there.
+            Training with it makes an expert in being wrong. In `torch.where`, the value for true comes first.'''),
+        Wrong('sigmoid twice', '''
+            F.binary_cross_entropy_with_logits(torch.sigmoid(inputs), targets.to(inputs.dtype))''', '''
+            There are two sigmoids: yours, and the one inside the loss. The second sees only numbers between 0 and
+            1, and can never say no. The loss then has a floor and does not go below it.'''),
+        Wrong('no sigmoid', '''
+            -(targets.to(inputs.dtype)*inputs.log() + ~targets.bool()*(1-inputs).log()).mean()''', '''
+            The sigmoid is missing: you take logarithms of raw activations, which may be negative. They must
+            become probabilities first.'''),
+        Wrong('BCELoss on activations', 'F.binary_cross_entropy(inputs, targets.to(inputs.dtype))', '''
+            `nn.BCELoss` takes probabilities and has no sigmoid inside. Given raw activations it complains at
+            best, and at worst, when they happen to lie between 0 and 1, says nothing.'''),
+        Wrong('clipped', 'F.binary_cross_entropy(torch.sigmoid(inputs), targets.to(inputs.dtype))', '''
+            Right on paper. But `sigmoid(120)` is exactly 1 in 32 bits, and `nn.BCELoss` cuts the logarithm off at
+            -100: for the surest mistake the loss is wrong and its gradient is zero. Do both steps in one.'''),
+        Wrong('overflow', '''
+            -torch.where(targets==1, torch.sigmoid(inputs), 1-torch.sigmoid(inputs)).log().mean()''', '''
+            Right for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so the logarithm of `1-p` is
+            infinite, and its gradient is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'''),
+        Wrong('overflow, nought times infinity', '''
+            -(targets.to(inputs.dtype)*torch.sigmoid(inputs).log()
+              + (1 - targets.to(inputs.dtype))*(1 - torch.sigmoid(inputs)).log()).mean()''', '''
+            The formula is right, for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so `log(1-p)`
+            is infinite; and if the target makes it vanish, nought times infinity is not a number. Take sigmoid
+            and log in one step: `F.logsigmoid`.'''),
+        Wrong('sum', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="sum")''', '''
+            This is the sum over all cells. A sum grows with the size of the batch, and with it the step that
+            training takes. Return the mean.'''),
+        Wrong('per cell', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none")''', '''
+            This is a loss for each cell. The optimiser needs a single number: the mean.'''),
+        Wrong('sign', '-F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))', '''
+            The sign is wrong: logarithms of probabilities are negative, so a loss needs a minus. Yours gets lower
+            as answers get worse.'''),
+        Wrong('half of it', '-(targets.to(inputs.dtype)*F.logsigmoid(inputs)).mean()', '''
+            Only the classes that are there count. Then "everything is there" costs nothing. The absent ones need
+            their half of the formula.'''),
+        Wrong('softmax', '-(targets.to(inputs.dtype)*F.log_softmax(inputs, dim=1)).sum(dim=1).mean()', '''
+            Softmax makes the classes of a row compete for one probability. Each class is a question of its own
+            here: sigmoid.'''),
+        Wrong('floats only', 'F.binary_cross_entropy_with_logits(inputs, targets)', '''
+            Nearly: PyTorch refuses targets that are no floats. Bring them to the type of the activations.'''),
+        Wrong('a plain number', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).item()', '''
+            The value is right, but `.item()` makes it a plain number. Nothing can be differentiated any more, so
+            nothing can be learnt. Return the tensor.'''),
+    ],
+    reference='''
+        def binary_cross_entropy(inputs, targets):
+            t = targets.to(inputs.dtype)
+            return -(t*F.logsigmoid(inputs) + (1 - t)*F.logsigmoid(-inputs)).mean()''',
+    also=[
+        'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))',
+        'nn.BCEWithLogitsLoss()(inputs, targets.to(inputs.dtype))',
+        '(inputs.clamp(min=0) - inputs*targets + torch.log1p(torch.exp(-inputs.abs()))).mean()',
+        'torch.where(targets==1, F.softplus(-inputs), F.softplus(inputs)).mean()',
+        '''
+        def binary_cross_entropy(inputs, targets):
+            sign = 1 - 2*targets.to(inputs.dtype)
+            x = sign*inputs
+            total = (x.clamp(min=0) + (1 + (-x.abs()).exp()).log()).sum()
+            return total/inputs.numel()''',
+    ],
+    explanation='''
+        `nn.BCELoss` wants probabilities, so the sigmoid is left to you; `nn.BCEWithLogitsLoss` has it inside,
+        joined with the logarithm, so that nothing overflows. Keep the sigmoid out of the model and use the
+        second.'''))
+
+# %% ../nbs/lib/questions.ipynb #db6f378e
 def _score_cases(rng):
     g = _generator(rng)
     def y(n, m, kind=torch.float32): return (torch.rand(n, m, generator=g) < .4).to(kind)
@@ -439,87 +735,152 @@ def _smaller_score(inp, targ, thresh, sigmoid):
     for x,t in smaller_tensors(inp, targ):
         if sigmoid or (x >= 0).all(): yield x, t, thresh, sigmoid
 
-_add(Code(13, 'Why not plain accuracy',
-    '''Plain accuracy compares the largest activation with one label. With several labels, each cell of the table is an answer. Write `accuracy_multi(inp, targ, thresh, sigmoid)`: the share of cells that are right, as a tensor.
+# %% ../nbs/lib/questions.ipynb #52b043f2
+_add(Code(13, 'Why not plain accuracy', asked_in='06',
+    read=[('06 metrics', 'Accuracy, for several labels'), ('06 metrics', 'Accuracy, for one label')],
+    prompt='''
+        Plain accuracy compares the largest activation with one label. With several labels, each cell of the table
+        is an answer. Write `accuracy_multi(inp, targ, thresh, sigmoid)`: the share of cells that are right, as a
+        tensor.
 
-If `sigmoid` is true, `inp` holds raw activations, otherwise probabilities. A class is said to be there if its probability is *above* `thresh`. `targ` may be floats, whole numbers or bools.''',
-    [('06 metrics', 'Accuracy, for several labels'), ('06 metrics', 'Accuracy, for one label')],
-    ['Three steps: a probability for each cell, a yes or no for each cell, and how many of these agree with the target.',
-     'Two tables of True and False are compared with `==`. To take a mean, make floats of them.',
-     'The sigmoid only `if sigmoid`; then `inp > thresh`.'],
-    '`argmax` names exactly one class, so plain accuracy can give credit neither for two nor for none. `accuracy_multi` counts each yes and no. Beware: most answers are no, so "nothing is there" already scores above 0.9 with 20 classes.',
-    [Wrong('at least', '(((inp.sigmoid() if sigmoid else inp) >= thresh) == targ.bool()).float().mean()', 'A probability that *equals* the threshold counts as a yes in yours. Above means `>`. It matters at an activation of exactly 0, which is what an untrained layer of zeros gives.'),
-     Wrong('no sigmoid', '((inp > thresh) == targ.bool()).float().mean()', 'The threshold is meant for probabilities, but you compare it with raw activations. Where `sigmoid` is true, apply one first.'),
-     Wrong('always sigmoid', '((inp.sigmoid() > thresh) == targ.bool()).float().mean()', 'With `sigmoid=False` you were given probabilities already. A second sigmoid lifts each of them above a half, so the answer is yes everywhere.'),
-     Wrong('fixed threshold', '(((inp.sigmoid() if sigmoid else inp) > 0.5) == targ.bool()).float().mean()', 'The threshold is 0.5 in yours, whatever `thresh` says.'),
-     Wrong('argmax', '(inp.argmax(dim=-1) == targ.float().argmax(dim=-1)).float().mean()', 'That is plain accuracy. `argmax` names one class for each item, and cannot say two or none. Ask every cell.'),
-     Wrong('whole rows', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).all(dim=-1).float().mean()', 'Here an item counts only if *all* its cells are right. That is a metric too, and a strict one. Wanted is the share of cells.'),
-     Wrong('count', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().sum()', 'This is how many cells are right. A share is a mean: it must not grow with the batch.'),
-     Wrong('errors', '(((inp.sigmoid() if sigmoid else inp) > thresh) != targ.bool()).float().mean()', 'This is the share of cells that are *wrong*.'),
-     Wrong('yes only', '(((inp.sigmoid() if sigmoid else inp) > thresh) & targ.bool()).float().mean()', 'You count a yes that is right and forget that a no can be right as well. `&` asks for both to be true; `==` asks whether they agree.'),
-     Wrong('a table', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool())', 'That is the table of right and wrong. Its mean is wanted; make floats of it first.')],
+        If `sigmoid` is true, `inp` holds raw activations, otherwise probabilities. A class is said to be there if
+        its probability is *above* `thresh`. `targ` may be floats, whole numbers or bools.''',
     params='inp, targ, thresh=0.5, sigmoid=True', func='accuracy_multi', cases=_score_cases, smaller=_smaller_score,
+    hints='''
+        Three steps: a probability for each cell, a yes or no for each cell, and how many of these agree with the
+        target.
+
+        Two tables of True and False are compared with `==`. To take a mean, make floats of them.
+
+        The sigmoid only `if sigmoid`; then `inp > thresh`.''',
+    wrong=[
+        Wrong('at least', '(((inp.sigmoid() if sigmoid else inp) >= thresh) == targ.bool()).float().mean()', '''
+            A probability that *equals* the threshold counts as a yes in yours. Above means `>`. It matters at an
+            activation of exactly 0, which is what an untrained layer of zeros gives.'''),
+        Wrong('no sigmoid', '((inp > thresh) == targ.bool()).float().mean()', '''
+            The threshold is meant for probabilities, but you compare it with raw activations. Where `sigmoid` is
+            true, apply one first.'''),
+        Wrong('always sigmoid', '((inp.sigmoid() > thresh) == targ.bool()).float().mean()', '''
+            With `sigmoid=False` you were given probabilities already. A second sigmoid lifts each of them above a
+            half, so the answer is yes everywhere.'''),
+        Wrong('fixed threshold', '(((inp.sigmoid() if sigmoid else inp) > 0.5) == targ.bool()).float().mean()', '''
+            The threshold is 0.5 in yours, whatever `thresh` says.'''),
+        Wrong('argmax', '(inp.argmax(dim=-1) == targ.float().argmax(dim=-1)).float().mean()', '''
+            That is plain accuracy. `argmax` names one class for each item, and cannot say two or none. Ask every
+            cell.'''),
+        Wrong('whole rows', '''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).all(dim=-1).float().mean()''', '''
+            Here an item counts only if *all* its cells are right. That is a metric too, and a strict one. Wanted
+            is the share of cells.'''),
+        Wrong('count', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().sum()', '''
+            This is how many cells are right. A share is a mean: it must not grow with the batch.'''),
+        Wrong('errors', '(((inp.sigmoid() if sigmoid else inp) > thresh) != targ.bool()).float().mean()', '''
+            This is the share of cells that are *wrong*.'''),
+        Wrong('yes only', '(((inp.sigmoid() if sigmoid else inp) > thresh) & targ.bool()).float().mean()', '''
+            You count a yes that is right and forget that a no can be right as well. `&` asks for both to be true;
+            `==` asks whether they agree.'''),
+        Wrong('a table', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool())', '''
+            That is the table of right and wrong. Its mean is wanted; make floats of it first.'''),
+    ],
     reference='''
-def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
-    if sigmoid: inp = inp.sigmoid()
-    return ((inp > thresh) == targ.bool()).float().mean()''',
-    also=['''
-def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
-    probs = torch.sigmoid(inp) if sigmoid else inp
-    said = (probs > thresh).int()
-    right = (said == targ.int()).sum()
-    return right/targ.numel()''', '''
-def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
-    p = inp.sigmoid() if sigmoid else inp
-    return 1 - torch.abs((p > thresh).float() - targ.float()).mean()''',
-    '((inp.sigmoid().gt(thresh) if sigmoid else inp.gt(thresh)) == (targ == 1)).double().mean()']))
+        def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
+            if sigmoid: inp = inp.sigmoid()
+            return ((inp > thresh) == targ.bool()).float().mean()''',
+    also=[
+        '''
+        def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
+            probs = torch.sigmoid(inp) if sigmoid else inp
+            said = (probs > thresh).int()
+            right = (said == targ.int()).sum()
+            return right/targ.numel()''',
+        '''
+        def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
+            p = inp.sigmoid() if sigmoid else inp
+            return 1 - torch.abs((p > thresh).float() - targ.float()).mean()''',
+        '((inp.sigmoid().gt(thresh) if sigmoid else inp.gt(thresh)) == (targ == 1)).double().mean()',
+    ],
+    explanation='''
+        `argmax` names exactly one class, so plain accuracy can give credit neither for two nor for none.
+        `accuracy_multi` counts each yes and no. Beware: most answers are no, so "nothing is there" already scores
+        above 0.9 with 20 classes.'''))
+
+# %% ../nbs/lib/questions.ipynb #ce6e25fd
+def _flattery():
+    names = course_names()
+    exec(next(q for q in questions if q.n == 14).snippet, names)
+    lines = []
+    for name,text in dict(one='one threshold for all classes', each='a threshold for each of 20 classes',
+                          lucky='the luckiest of 500 guessers').items():
+        chosen, other = names[name].tolist()
+        lines.append(f'{chosen:.1f} where it was chosen, {other:.1f} elsewhere: {text}')
+    return '\n'.join(lines)
 
 # %% ../nbs/lib/questions.ipynb #20686fd2
-def _flattery():
-    names = {}
-    exec('import torch\n' + next(q for q in questions if q.n == 14).snippet, names)
-    kinds = dict(one='one threshold for all classes', each='a threshold for each of 20 classes', lucky='the luckiest of 500 guessers')
-    return '\n'.join(f'{a:.1f} where it was chosen, {b:.1f} elsewhere: {text}' for k,text in kinds.items() for a,b in [names[k].tolist()])
+_add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
+    read=[('06 metrics', 'May the validation set choose the threshold?')],
+    prompt='''
+        Here are 200 pictures for validation. Three things are chosen by their score on one half of them: one
+        threshold for all classes, a threshold for each class, and the best of 500 "models" that toss a coin for
+        each picture. Each choice is then scored on the other half, which had no part in it. Scores are points of
+        100, means over 60 draws of the halves.
 
-_add(Predict(14, 'When tuning on the validation set is fine',
-    '''Here are 200 pictures for validation. Three things are chosen by their score on one half of them: one threshold for all classes, a threshold for each class, and the best of 500 "models" that toss a coin for each picture. Each choice is then scored on the other half, which had no part in it. Scores are points of 100, means over 60 draws of the halves.
-
-Which of the three choices is flattered by more than one point? Say `True` or `False` for each. Then: the luckiest guesser has about 65 points where it was chosen. How many on the other half, to the nearest ten?''',
-    [('06 metrics', 'May the validation set choose the threshold?')],
-    ['Choosing by a score flatters if you try many things and one is good by luck. Is a threshold good by luck if its neighbours are as good?',
-     'How many answers vote on each choice? For the one threshold 100 pictures with 20 classes each. For the threshold of a single class 100 pictures, of which two or three may show it.',
-     'Whoever tosses a coin has no skill to take along to the other half.'],
-    'It depends on how much is chosen, from how much. One number from a smooth curve adds next to nothing to the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on data that had no part in the choice.',
-    [Wrong('never choose', {0: True}, 'A good rule for models and for long searches. But ask what makes a choice harmful: trying many things on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 2000 answers voted on it.'),
-     Wrong('more is fine', {1: False}, 'One threshold is one choice, but 20 thresholds are 20 choices, some decided by the two or three pictures that show the class: each follows its own luck.'),
-     Wrong('skill', {2: False}, 'All 500 are equally good: they guess. The best of them was lucky on one half, and that is all it has.'),
-     Wrong('stays lucky', {3: 60}, 'The luck was in the half that chose it. On the other half it is a coin like every other: what does a coin score?'),
-     Wrong('stays as lucky', {3: 70}, 'That is what it scored where it was chosen. Was that skill, which it can take along, or luck?'),
-     Wrong('pays it back', {3: 40}, 'Luck is not paid back. On the other half it is a coin like every other: what does a coin score?')],
+        Which of the three choices is flattered by more than one point? Say `True` or `False` for each. Then: the
+        luckiest guesser has about 65 points where it was chosen. How many on the other half, to the nearest ten?''',
     snippet='''
-g = torch.Generator().manual_seed(2)
-# 200 pictures, 20 classes, some of them rare, and a model that is mostly right
-there = torch.rand(200, 20, generator=g) < torch.linspace(.02, .3, 20)
-acts  = 5*there + 2*torch.randn(200, 20, generator=g) - 4
-ths   = torch.linspace(.02, .98, 49)[:, None, None]
-right = 100.*((acts.sigmoid() > ths) == there)        # thresholds x pictures x classes
-coins = 100.*(torch.rand(500, 200, generator=g) < .5) # guessers x pictures
+        g = torch.Generator().manual_seed(2)
+        # 200 pictures, 20 classes, some of them rare, and a model that is mostly right
+        there = torch.rand(200, 20, generator=g) < torch.linspace(.02, .3, 20)
+        acts  = 5*there + 2*torch.randn(200, 20, generator=g) - 4
+        ths   = torch.linspace(.02, .98, 49)[:, None, None]
+        right = 100.*((acts.sigmoid() > ths) == there)        # thresholds x pictures x classes
+        coins = 100.*(torch.rand(500, 200, generator=g) < .5) # guessers x pictures
 
-def chosen_and_other(scores): # [things to choose from, pictures]
-    total = torch.zeros(2)
-    for _ in range(60):
-        a, b = torch.randperm(200, generator=g).chunk(2)
-        best = scores[:, a].mean(1).argmax()
-        total += torch.stack([scores[best, a].mean(), scores[best, b].mean()])/60
-    return total
-def flattered(pair): return (pair[0] - pair[1] > 1).item()
+        def chosen_and_other(scores): # [things to choose from, pictures]
+            total = torch.zeros(2)
+            for _ in range(60):
+                a, b = torch.randperm(200, generator=g).chunk(2)
+                best = scores[:, a].mean(1).argmax()
+                total += torch.stack([scores[best, a].mean(), scores[best, b].mean()])/60
+            return total
+        def flattered(pair): return (pair[0] - pair[1] > 1).item()
 
-one   = chosen_and_other(right.mean(2))
-each  = torch.stack([chosen_and_other(right[:, :, c]) for c in range(20)]).mean(0)
-lucky = chosen_and_other(coins)''',
-    places=['flattered(one)', 'flattered(each)', 'flattered(lucky)', 'lucky[1].round(decimals=-1)'], evidence=('Measured', _flattery)))
+        one   = chosen_and_other(right.mean(2))
+        each  = torch.stack([chosen_and_other(right[:, :, c]) for c in range(20)]).mean(0)
+        lucky = chosen_and_other(coins)''',
+    places=['flattered(one)', 'flattered(each)', 'flattered(lucky)', 'lucky[1].round(decimals=-1)'],
+    hints='''
+        Choosing by a score flatters if you try many things and one is good by luck. Is a threshold good by luck
+        if its neighbours are as good?
 
-# %% ../nbs/lib/questions.ipynb #a1312419
+        How many answers vote on each choice? For the one threshold 100 pictures with 20 classes each. For the
+        threshold of a single class 100 pictures, of which two or three may show it.
+
+        Whoever tosses a coin has no skill to take along to the other half.''',
+    wrong=[
+        Wrong('never choose', {0: True}, '''
+            A good rule for models and for long searches. But ask what makes a choice harmful: trying many things
+            on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 2000
+            answers voted on it.'''),
+        Wrong('more is fine', {1: False}, '''
+            One threshold is one choice, but 20 thresholds are 20 choices, some decided by the two or three
+            pictures that show the class: each follows its own luck.'''),
+        Wrong('skill', {2: False}, '''
+            All 500 are equally good: they guess. The best of them was lucky on one half, and that is all it has.'''),
+        Wrong('stays lucky', {3: 60}, '''
+            The luck was in the half that chose it. On the other half it is a coin like every other: what does a
+            coin score?'''),
+        Wrong('stays as lucky', {3: 70}, '''
+            That is what it scored where it was chosen. Was that skill, which it can take along, or luck?'''),
+        Wrong('pays it back', {3: 40}, '''
+            Luck is not paid back. On the other half it is a coin like every other: what does a coin score?'''),
+    ],
+    evidence=('Measured', _flattery),
+    explanation='''
+        It depends on how much is chosen, from how much. One number from a smooth curve adds next to nothing to
+        the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on
+        data that had no part in the choice.'''))
+
+# %% ../nbs/lib/questions.ipynb #aca20c02
 def _range_cases(rng):
     g = _generator(rng)
     yield torch.zeros(2), -1., 1.
@@ -533,62 +894,106 @@ def _range_cases(rng):
     yield torch.randn(3, generator=g, dtype=torch.float64), -2., 7.
     for _ in range(10):
         low = rng.uniform(-5, 5)
-        yield torch.randn(rng.randint(1, 5), generator=g)*rng.choice((1., 4.)), round(low, 1), round(low + rng.uniform(.5, 6), 1)
+        x = torch.randn(rng.randint(1, 5), generator=g)*rng.choice((1., 4.))
+        yield x, round(low, 1), round(low + rng.uniform(.5, 6), 1)
 
 def _smaller_range(x, low, high):
     for lo,hi in (0., 1.), (0., 2.), (1., 2.), (-1., 1.):
         if (abs(lo), hi) < (abs(low), high) and (lo, hi) != (low, high): yield x, lo, hi
     for o, in smaller_tensors(x): yield o, low, high
 
-_add(Code(15, 'y_range by hand',
-    'A regression is to answer between `low` and `high` only. Write `sigmoid_range(x, low, high)`, which squeezes any raw outputs `x` smoothly into this range, as `y_range=(low, high)` does: large negative ones to `low`, large positive ones to `high`, and 0 to the middle.',
-    [('10 regression', 'A range for the answers'), ('08 transfer', 'A new head')],
-    ['Start with the function that squeezes everything between 0 and 1.',
-     'Stretch 0..1 to the right *length*, then move it to the right *place*. Try it for the range 2 to 10, with a pencil.',
-     'The length of the range is `high - low`, and its beginning is `low`.'],
-    'Sigmoid gives 0..1; times the length of the range, plus its beginning. It is smooth everywhere, so there is always a gradient. As the ends are only reached at infinity, choose a range a little wider than the targets.',
-    [Wrong('no offset', 'torch.sigmoid(x)*(high - low)', 'Right length, wrong place: this goes from 0 to `high - low`. Move it so that it begins at `low`.'),
-     Wrong('stretched to high', 'torch.sigmoid(x)*high', 'This goes from 0 to `high`: right only if `low` is 0. Where does `low` come in?'),
-     Wrong('too long', 'torch.sigmoid(x)*high + low', 'This goes from `low` to `low + high`. The length of the range is the difference of its ends.'),
-     Wrong('clamped', 'x.clamp(low, high)', 'Cut off rather than squeezed. Outside of the range `clamp` is flat: there is no gradient, so the model never finds back. And 0 does not go to the middle.'),
-     Wrong('no sigmoid', 'x*(high - low) + low', 'The range is right for inputs between 0 and 1, but raw outputs can be anything. Squeeze them first.'),
-     Wrong('ends exchanged', 'torch.sigmoid(x)*(low - high) + high', 'The ends are exchanged: large outputs go to `low`. It would learn, with every sign turned around, but it is not what `y_range` does.'),
-     Wrong('tanh', 'torch.tanh(x)*(high - low)/2 + (high + low)/2', 'The right ends and the right middle, but tanh climbs twice as fast in between as sigmoid of the same `x`.'),
-     Wrong('offset first', '(torch.sigmoid(x) + low)*(high - low)', 'Stretch first, then move: here the offset is stretched as well.')],
+# %% ../nbs/lib/questions.ipynb #a1312419
+_add(Code(15, 'y_range by hand', asked_in='09',
+    read=[('12 regression', 'A range for the answers'), ('09 transfer', 'A new head')],
+    prompt='''
+        A regression is to answer between `low` and `high` only. Write `sigmoid_range(x, low, high)`, which
+        squeezes any raw outputs `x` smoothly into this range, as `y_range=(low, high)` does: large negative ones
+        to `low`, large positive ones to `high`, and 0 to the middle.''',
     params='x, low, high', func='sigmoid_range', cases=_range_cases, smaller=_smaller_range,
+    hints='''
+        Start with the function that squeezes everything between 0 and 1.
+
+        Stretch 0..1 to the right *length*, then move it to the right *place*. Try it for the range 2 to 10, with
+        a pencil.
+
+        The length of the range is `high - low`, and its beginning is `low`.''',
+    wrong=[
+        Wrong('no offset', 'torch.sigmoid(x)*(high - low)', '''
+            Right length, wrong place: this goes from 0 to `high - low`. Move it so that it begins at `low`.'''),
+        Wrong('stretched to high', 'torch.sigmoid(x)*high', '''
+            This goes from 0 to `high`: right only if `low` is 0. Where does `low` come in?'''),
+        Wrong('too long', 'torch.sigmoid(x)*high + low', '''
+            This goes from `low` to `low + high`. The length of the range is the difference of its ends.'''),
+        Wrong('clamped', 'x.clamp(low, high)', '''
+            Cut off rather than squeezed. Outside of the range `clamp` is flat: there is no gradient, so the model
+            never finds back. And 0 does not go to the middle.'''),
+        Wrong('no sigmoid', 'x*(high - low) + low', '''
+            The range is right for inputs between 0 and 1, but raw outputs can be anything. Squeeze them first.'''),
+        Wrong('ends exchanged', 'torch.sigmoid(x)*(low - high) + high', '''
+            The ends are exchanged: large outputs go to `low`. It would learn, with every sign turned around, but
+            it is not what `y_range` does.'''),
+        Wrong('tanh', 'torch.tanh(x)*(high - low)/2 + (high + low)/2', '''
+            The right ends and the right middle, but tanh climbs twice as fast in between as sigmoid of the same
+            `x`.'''),
+        Wrong('offset first', '(torch.sigmoid(x) + low)*(high - low)', '''
+            Stretch first, then move: here the offset is stretched as well.'''),
+    ],
     reference='''
-def sigmoid_range(x, low, high):
-    return torch.sigmoid(x)*(high - low) + low''',
-    also=['low + (high - low)/(1 + torch.exp(-x))', 'torch.lerp(torch.full_like(x, low), torch.full_like(x, high), x.sigmoid())',
-          '''
-def sigmoid_range(x, low, high):
-    middle, half = (low + high)/2, (high - low)/2
-    return middle + half*torch.tanh(x/2)''', 'x.sigmoid()*high + (1 - x.sigmoid())*low']))
+        def sigmoid_range(x, low, high):
+            return torch.sigmoid(x)*(high - low) + low''',
+    also=[
+        'low + (high - low)/(1 + torch.exp(-x))',
+        'torch.lerp(torch.full_like(x, low), torch.full_like(x, high), x.sigmoid())',
+        '''
+        def sigmoid_range(x, low, high):
+            middle, half = (low + high)/2, (high - low)/2
+            return middle + half*torch.tanh(x/2)''',
+        'x.sigmoid()*high + (1 - x.sigmoid())*low',
+    ],
+    explanation='''
+        Sigmoid gives 0..1; times the length of the range, plus its beginning. It is smooth everywhere, so there
+        is always a gradient. As the ends are only reached at infinity, choose a range a little wider than the
+        targets.'''))
 
 # %% ../nbs/lib/questions.ipynb #52f668cc
-_add(Predict(16, 'Regression and its loss',
-    'In a regression the targets are numbers, such as the two coordinates of a point, and the usual loss is the mean squared error. Say what it is here:',
-    [('10 regression', 'The loss'), ('05 losses', 'A loss that knows its activation')],
-    ['The mean goes over *all* numbers: two points have four coordinates.',
-     'What happens to a square if the distance is ten times as large?',
-     'A column against a row: PyTorch repeats both until they fit. How many differences are there then?'],
-    'Mean squared error: the mean, over all coordinates, of the squared distance. In units, it is pixels squared; its root is in pixels. And shapes must agree: a column against a row gives a table of all pairs, silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.',
-    [Wrong('mean over points', {0: 2.}, 'You divided by the number of points. The mean goes over all numbers, and there are four of them.'),
-     Wrong('sum', {0: 4.}, 'That is the sum of the squares. The loss is their mean.'),
-     Wrong('absolute error', {0: .5}, 'That is the mean distance. Here distances are squared before the mean.'),
-     Wrong('linear', {1: 10.}, 'Ten times the distance is a hundred times its square.'),
-     Wrong('no broadcasting', {2: 0.}, 'Number by number the predictions are perfect. But a column of three against a row of three is broadcast to a table of nine differences, and most of those are not zero.'),
-     Wrong('an error', {2: 'error'}, 'It should be one. PyTorch broadcasts a column against a row instead, with no more than a warning, and computes all nine differences.')],
+_add(Predict(16, 'Regression and its loss', asked_in='07',
+    read=[('12 regression', 'The loss'), ('05 losses', 'A loss that knows its activation')],
+    prompt='''
+        In a regression the targets are numbers, such as the two coordinates of a point, and the usual loss is the
+        mean squared error. Say what it is here:''',
     snippet='''
-pred = tensor([[0., 0.], [1., 1.]])      # two points
-targ = tensor([[0., 2.], [1., 1.]])
-loss     = F.mse_loss(pred, targ)
-in_tens  = F.mse_loss(10*pred, 10*targ)
-column, row = tensor([[1.], [2.], [3.]]), tensor([1., 2., 3.])
-mismatch = F.mse_loss(column, row).round(decimals=2)''',
-    places=['loss', 'in_tens', 'mismatch']))
+        pred = tensor([[0., 0.], [1., 1.]])      # two points
+        targ = tensor([[0., 2.], [1., 1.]])
+        loss     = F.mse_loss(pred, targ)
+        in_tens  = F.mse_loss(10*pred, 10*targ)
+        column, row = tensor([[1.], [2.], [3.]]), tensor([1., 2., 3.])
+        mismatch = F.mse_loss(column, row).round(decimals=2)''',
+    places=['loss', 'in_tens', 'mismatch'],
+    hints='''
+        The mean goes over *all* numbers: two points have four coordinates.
 
-# %% ../nbs/lib/questions.ipynb #461507d3
+        What happens to a square if the distance is ten times as large?
+
+        A column against a row: PyTorch repeats both until they fit. How many differences are there then?''',
+    wrong=[
+        Wrong('mean over points', {0: 2.0}, '''
+            You divided by the number of points. The mean goes over all numbers, and there are four of them.'''),
+        Wrong('sum', {0: 4.0}, 'That is the sum of the squares. The loss is their mean.'),
+        Wrong('absolute error', {0: 0.5}, 'That is the mean distance. Here distances are squared before the mean.'),
+        Wrong('linear', {1: 10.0}, 'Ten times the distance is a hundred times its square.'),
+        Wrong('no broadcasting', {2: 0.0}, '''
+            Number by number the predictions are perfect. But a column of three against a row of three is
+            broadcast to a table of nine differences, and most of those are not zero.'''),
+        Wrong('an error', {2: 'error'}, '''
+            It should be one. PyTorch broadcasts a column against a row instead, with no more than a warning, and
+            computes all nine differences.'''),
+    ],
+    explanation='''
+        Mean squared error: the mean, over all coordinates, of the squared distance. In units, it is pixels
+        squared; its root is in pixels. And shapes must agree: a column against a row gives a table of all pairs,
+        silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.'''))
+
+# %% ../nbs/lib/questions.ipynb #db4672c3
 def _flip_cases(rng):
     g = _generator(rng)
     def image(h, w, kind=torch.float32): return (torch.randint(0, 9, (3, h, w), generator=g)).to(kind)
@@ -604,71 +1009,134 @@ def _flip_cases(rng):
 def _smaller_flip(image, points, do):
     for o, in smaller_tensors(points, same=(0,)): yield image, o, do
     for h,w in (1, 1), (1, 2), (2, 1), (1, image.shape[2]), (image.shape[1], 1):
-        if (h, w) != image.shape[1:] and h <= image.shape[1] and w <= image.shape[2]: yield image[:, :h, :w].clone(), points, do
+        fits = h <= image.shape[1] and w <= image.shape[2]
+        if fits and (h, w) != image.shape[1:]: yield image[:, :h, :w].clone(), points, do
 
-_add(Code(17, 'The same augmentation for image and point',
-    '''A point marks something in a picture. If the picture is flipped left to right, the point must move with it. Write `flip(image, points, do)`, which returns both: `image` is `[3, height, width]`, `points` are `[n, 2]`, each an x and a y from -1 (left, top) to 1 (right, bottom). If `do` is true flip them, otherwise return them as they are. What you are given must stay as it was.''',
-    [('04 vision', 'Flipped, and the point left behind'), ('03 DataBlock', 'Transforms of whole samples')],
-    ['There is one draw, `do`, for both. If the picture does something that the points do not, the model is taught a wrong place.',
-     'Which axis of the picture runs from left to right? It is the last one.',
-     'With 0 in the middle, left and right are the same number with opposite signs. y stays. Multiply, rather than writing into `points`.'],
-    'One draw, applied to each part of the sample by its own rule: the picture\'s last axis is reversed, and the sign of x turned. That is why transforms here see the whole sample, and why points are scaled to -1..1: a flip is then a change of sign.',
-    [Wrong('point forgotten', '(image.flip(-1), points) if do else (image, points)', 'The picture is flipped and the point stays where it was, so it marks another place now. Nothing will complain: the model learns that labels mean nothing.'),
-     Wrong('picture forgotten', '(image, points*tensor([-1., 1.])) if do else (image, points)', 'The point has moved and the picture has not.'),
-     Wrong('y flipped', '(image.flip(-1), points*tensor([1., -1.])) if do else (image, points)', 'You turned the sign of y. Left and right are x, the first of the two.'),
-     Wrong('both turned', '(image.flip(-1), -points) if do else (image, points)', 'You turned the signs of x *and* y. A flip from left to right leaves the height alone.'),
-     Wrong('x and y exchanged', '(image.flip(-1), points.flip(-1)) if do else (image, points)', 'Flipping the last axis of `points` exchanges x and y. A point moves when its x turns the sign.'),
-     Wrong('upside down', '(image.flip(-2), points*tensor([-1., 1.])) if do else (image, points)', 'The picture stands on its head: axis -2 is the height. Left to right is the last axis.'),
-     Wrong('colours', '(image.flip(0), points*tensor([-1., 1.])) if do else (image, points)', 'Axis 0 holds the colours: red and blue are exchanged. Left to right is the last axis.'),
-     Wrong('pixels', '(image.flip(-1), torch.stack([image.shape[-1] - 1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)', 'That is the rule for points in pixels. These go from -1 to 1, with 0 in the middle of the picture.'),
-     Wrong('zero to one', '(image.flip(-1), torch.stack([1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)', 'That is the rule for points that go from 0 to 1. These go from -1 to 1, with 0 in the middle.'),
-     Wrong('always', '(image.flip(-1), points*tensor([-1., 1.]))', 'You flip always. An augmentation is a draw, and `do` says how it came out.'),
-     Wrong('other way round', '(image, points) if do else (image.flip(-1), points*tensor([-1., 1.]))', 'You flip when `do` is false, and leave all as it is when it is true.'),
-     Wrong('in place', '''
-def flip(image, points, do):
-    if do:
-        image = image.flip(-1)
-        points[:, 0] *= -1
-    return image, points''', 'The answer is right, but you have written into the `points` that you were given. The next epoch would start from the flipped ones. Make new points: multiply them by something.')],
+# %% ../nbs/lib/questions.ipynb #461507d3
+_add(Code(17, 'The same augmentation for image and point', asked_in='11',
+    read=[('11 augment', 'Flipped, and the point left behind'), ('03 DataBlock', 'Transforms of whole samples')],
+    prompt='''
+        A point marks something in a picture. If the picture is flipped left to right, the point must move with
+        it. Write `flip(image, points, do)`, which returns both: `image` is `[3, height, width]`, `points` are
+        `[n, 2]`, each an x and a y from -1 (left, top) to 1 (right, bottom). If `do` is true flip them, otherwise
+        return them as they are. What you are given must stay as it was.''',
     params='image, points, do', func='flip', cases=_flip_cases, smaller=_smaller_flip,
+    hints='''
+        There is one draw, `do`, for both. If the picture does something that the points do not, the model is
+        taught a wrong place.
+
+        Which axis of the picture runs from left to right? It is the last one.
+
+        With 0 in the middle, left and right are the same number with opposite signs. y stays. Multiply, rather
+        than writing into `points`.''',
+    wrong=[
+        Wrong('point forgotten', '(image.flip(-1), points) if do else (image, points)', '''
+            The picture is flipped and the point stays where it was, so it marks another place now. Nothing will
+            complain: the model learns that labels mean nothing.'''),
+        Wrong('picture forgotten', '(image, points*tensor([-1., 1.])) if do else (image, points)', '''
+            The point has moved and the picture has not.'''),
+        Wrong('y flipped', '(image.flip(-1), points*tensor([1., -1.])) if do else (image, points)', '''
+            You turned the sign of y. Left and right are x, the first of the two.'''),
+        Wrong('both turned', '(image.flip(-1), -points) if do else (image, points)', '''
+            You turned the signs of x *and* y. A flip from left to right leaves the height alone.'''),
+        Wrong('x and y exchanged', '(image.flip(-1), points.flip(-1)) if do else (image, points)', '''
+            Flipping the last axis of `points` exchanges x and y. A point moves when its x turns the sign.'''),
+        Wrong('upside down', '(image.flip(-2), points*tensor([-1., 1.])) if do else (image, points)', '''
+            The picture stands on its head: axis -2 is the height. Left to right is the last axis.'''),
+        Wrong('colours', '(image.flip(0), points*tensor([-1., 1.])) if do else (image, points)', '''
+            Axis 0 holds the colours: red and blue are exchanged. Left to right is the last axis.'''),
+        Wrong('pixels', '''
+            (image.flip(-1),
+             torch.stack([image.shape[-1] - 1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)''', '''
+            That is the rule for points in pixels. These go from -1 to 1, with 0 in the middle of the picture.'''),
+        Wrong('zero to one', '''
+            (image.flip(-1), torch.stack([1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)''', '''
+            That is the rule for points that go from 0 to 1. These go from -1 to 1, with 0 in the middle.'''),
+        Wrong('always', '(image.flip(-1), points*tensor([-1., 1.]))', '''
+            You flip always. An augmentation is a draw, and `do` says how it came out.'''),
+        Wrong('other way round', '(image, points) if do else (image.flip(-1), points*tensor([-1., 1.]))', '''
+            You flip when `do` is false, and leave all as it is when it is true.'''),
+        Wrong('in place', '''
+            def flip(image, points, do):
+                if do:
+                    image = image.flip(-1)
+                    points[:, 0] *= -1
+                return image, points''', '''
+            The answer is right, but you have written into the `points` that you were given. The next epoch would
+            start from the flipped ones. Make new points: multiply them by something.'''),
+    ],
     reference='''
-def flip(image, points, do):
-    if not do: return image, points
-    return image.flip(-1), points*tensor([-1., 1.])''',
-    also=['''
-def flip(image, points, do):
-    if do:
-        image = image[:, :, torch.arange(image.shape[2] - 1, -1, -1)]
-        points = torch.stack([-points[:, 0], points[:, 1]], dim=1)
-    return image, points''', '''
-def flip(image, points, do):
-    sign = -1 if do else 1
-    moved = points.clone()
-    moved[:, 0] = sign*moved[:, 0]
-    return (torch.fliplr(image.transpose(0, 1)).transpose(0, 1) if False else torch.flip(image, dims=[2]) if do else image), moved''',
-    '(torch.flip(image, (2,)), points*tensor([[-1, 1]])) if do else (image, points)']))
+        def flip(image, points, do):
+            if not do: return image, points
+            return image.flip(-1), points*tensor([-1., 1.])''',
+    also=[
+        '''
+        def flip(image, points, do):
+            if do:
+                image = image[:, :, torch.arange(image.shape[2] - 1, -1, -1)]
+                points = torch.stack([-points[:, 0], points[:, 1]], dim=1)
+            return image, points''',
+        '''
+        def flip(image, points, do):
+            sign = -1 if do else 1
+            moved = points.clone()
+            moved[:, 0] = sign*moved[:, 0]
+            return (torch.fliplr(image.transpose(0, 1)).transpose(0, 1)
+                    if False else torch.flip(image, dims=[2]) if do else image), moved''',
+        '(torch.flip(image, (2,)), points*tensor([[-1, 1]])) if do else (image, points)',
+    ],
+    explanation='''
+        One draw, applied to each part of the sample by its own rule: the picture's last axis is reversed, and the
+        sign of x turned. That is why transforms here see the whole sample, and why points are scaled to -1..1: a
+        flip is then a change of sign.'''))
 
 # %% ../nbs/lib/questions.ipynb #d5df062f
 _add(Words('A', 'The bear classifier, with several labels',
-    'Make a classifier for two or three kinds of things that can say "none of them" and "two of them", and compare it with one that must pick a single label. The steps are in chapter 13. When you are done, see which of these hold:',
-    [('09 multi-label', 'New pictures'), ('05 losses', 'Why not softmax?')],
-    ['Begin with the pictures: a folder for each kind, one with scenes of two kinds, and one with none.',
-     'The two models differ in very little: the block of the labels. The loss follows from that.'],
-    'The comparison is fair only if both models saw the same pictures of single things; and the answer to "no bear" must come from pictures that neither of them has seen.',
-    [], points=['Both models were trained on the same split of the same pictures.',
-                'I looked at what each of them says to pictures with nothing of it in them, and wrote down how often it is right.',
-                'I looked at pictures with two kinds.',
-                'I compared the accuracy of both on pictures with exactly one label.',
-                'The threshold was chosen on other pictures than those I report.']))
+    read=[('10 multi-label', 'New pictures'), ('05 losses', 'Why not softmax?')],
+    prompt='''
+        Make a classifier for two or three kinds of things that can say "none of them" and "two of them", and
+        compare it with one that must pick a single label. The steps are in chapter 13. When you are done, see
+        which of these hold:''',
+    hints='''
+        Begin with the pictures: a folder for each kind, one with scenes of two kinds, and one with none.
 
+        The two models differ in very little: the block of the labels. The loss follows from that.''',
+    wrong=[],
+    points='''
+        Both models were trained on the same split of the same pictures.
+
+        I looked at what each of them says to pictures with nothing of it in them, and wrote down how often it is
+        right.
+
+        I looked at pictures with two kinds.
+
+        I compared the accuracy of both on pictures with exactly one label.
+
+        The threshold was chosen on other pictures than those I report.''',
+    explanation='''
+        The comparison is fair only if both models saw the same pictures of single things; and the answer to "no
+        bear" must come from pictures that neither of them has seen.'''))
+
+# %% ../nbs/lib/questions.ipynb #b66b2e68
 _add(Words('B', 'Several labels on a data set of your own',
-    'Find a table with several labels for each item, and take it from the file to a classifier whose threshold you can defend. The steps are in chapter 13. When you are done, see which of these hold:',
-    [('09 multi-label', 'New pictures'), ('06 metrics', 'The baseline: nothing is there')],
-    ['Look at the table before anything else: how many labels has an item, and how often does each occur?',
-     'Write down what "nothing is there" scores before you train.'],
-    'A number means something beside a baseline only, and on data that had no part in any choice.',
-    [], points=['I know how many labels an item has, and how often each class occurs, in training and in validation.',
-                'I wrote down the scores of "nothing is there" before I trained.',
-                'I report F1 or mean average precision, and not accuracy alone.',
-                'I looked at the most confident mistakes, and know which of them are mistakes of the labels.',
-                'Related items (the same person, place or day) are all in training or all in validation.']))
+    read=[('10 multi-label', 'New pictures'), ('06 metrics', 'The baseline: nothing is there')],
+    prompt='''
+        Find a table with several labels for each item, and take it from the file to a classifier whose threshold
+        you can defend. The steps are in chapter 13. When you are done, see which of these hold:''',
+    hints='''
+        Look at the table before anything else: how many labels has an item, and how often does each occur?
+
+        Write down what "nothing is there" scores before you train.''',
+    wrong=[],
+    points='''
+        I know how many labels an item has, and how often each class occurs, in training and in validation.
+
+        I wrote down the scores of "nothing is there" before I trained.
+
+        I report F1 or mean average precision, and not accuracy alone.
+
+        I looked at the most confident mistakes, and know which of them are mistakes of the labels.
+
+        Related items (the same person, place or day) are all in training or all in validation.''',
+    explanation='''
+        A number means something beside a baseline only, and on data that had no part in any choice.'''))

@@ -11,7 +11,6 @@ from collections import namedtuple
 from contextlib import contextmanager
 from .core import *
 from .learner import *
-from .learner import _spread
 
 # %% ../nbs/08_schedules.ipynb #1d075921
 def SchedCos(start, end):
@@ -59,7 +58,7 @@ def fit_one_cycle(self:Learner,
 ):
     "Train with a learning rate that rises and falls, and momentum the other way (Smith, https://arxiv.org/abs/1803.09820). As in fastai."
     if self.opt is None: self.create_opt()
-    lr_max = np.array(_spread(self.lr if lr_max is None else lr_max, len(self.param_lists)))
+    lr_max = np.array(per_group(self.lr if lr_max is None else lr_max, len(self.param_lists)))
     scheds = {'lr': combined_cos(pct_start, lr_max/div, lr_max, lr_max/div_final),
               'mom': combined_cos(pct_start, *(self.moms if moms is None else moms))}
     self.fit(n_epoch, lr=lr_max, wd=wd, cbs=[ParamScheduler(scheds), *L(cbs)])

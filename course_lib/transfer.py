@@ -26,7 +26,7 @@ def load_in_order(model:nn.Module, weights:dict) -> nn.Module:
     model.load_state_dict(dict(zip(own, weights.values())))
     return model
 
-# %% ../nbs/09_transfer.ipynb #f53fa94e
+# %% ../nbs/09_transfer.ipynb #a6dcbc6e
 def _timm():
     import_torchvision()
     import timm
@@ -59,7 +59,7 @@ def resnet50(pretrained:bool=False) -> nn.Module:
     "torchvision's ResNet-50; its ImageNet weights are downloaded (98 MB)."
     return _torchvision_model('resnet50', pretrained)
 
-# %% ../nbs/09_transfer.ipynb #dbaed1bd
+# %% ../nbs/09_transfer.ipynb #3db8962b
 def _lite0_layers(m): return [m.conv_stem, m.bn1, *m.blocks, m.conv_head, m.bn2]
 
 # %% ../nbs/09_transfer.ipynb #b5dc5ba2
@@ -101,12 +101,12 @@ class TimmBody(nn.Module):
         x = self.model.forward_features(x)
         return x if self.maps else self.model.forward_head(x, pre_logits=True)
 
-# %% ../nbs/09_transfer.ipynb #55a76b25
+# %% ../nbs/09_transfer.ipynb #c31fe790
 def _timm_model(name, pretrained):
     check_timm_name(name)
     with advise_without_internet(name): return _timm().create_model(name, pretrained=pretrained)
 
-# %% ../nbs/09_transfer.ipynb #1e1ed6aa
+# %% ../nbs/09_transfer.ipynb #419c6599
 def arch_stats(
     arch, # What `vision_learner` takes
 ) -> tuple|None:
@@ -122,7 +122,7 @@ class AdaptiveConcatPool2d(nn.Module):
     "The maximum and the mean of each feature over the map: `[B,C,h,w]` -> `[B,2C,1,1]`. As in fastai, maximum first."
     def forward(self, x): return torch.cat([x.amax((2,3), keepdim=True), x.mean((2,3), keepdim=True)], 1)
 
-# %% ../nbs/09_transfer.ipynb #a85cdd9a
+# %% ../nbs/09_transfer.ipynb #e04052b2
 def _head_layer(n_in, n_out, p, relu):
     norm = nn.BatchNorm1d(n_in)
     nn.init.constant_(norm.bias, 1e-3)
@@ -143,7 +143,7 @@ class SigmoidRange(nn.Module):
 
     def forward(self, x): return sigmoid_range(x, self.low, self.high)
 
-# %% ../nbs/09_transfer.ipynb #31a822cf
+# %% ../nbs/09_transfer.ipynb #02211929
 def _dropouts(ps, n):
     if isinstance(ps, (int, float)): ps = [ps/2]*(n - 1) + [ps]
     return check_dropouts(list(ps), n)
@@ -168,7 +168,7 @@ def create_head(
     if y_range is not None: layers.append(SigmoidRange(*y_range))
     return nn.Sequential(*layers)
 
-# %% ../nbs/09_transfer.ipynb #b4da480b
+# %% ../nbs/09_transfer.ipynb #81352f0c
 def _n_features(body):
     if hasattr(body, 'nf'): return body.nf
     with torch.no_grad(): return body.eval()(torch.zeros(1, 3, 128, 128)).shape[1]
@@ -181,7 +181,7 @@ def _init_head(head, init):
         init(weight)
         if bias is not None: nn.init.zeros_(bias)
 
-# %% ../nbs/09_transfer.ipynb #b361e271
+# %% ../nbs/09_transfer.ipynb #a5962ae8
 def arch_origin(
     arch, # What `vision_learner` takes
 ) -> tuple|None:
@@ -203,7 +203,7 @@ def arch_named(
         return partial(_torchvision_model, name)
     raise ValueError(f"there is no architecture {name!r} of {origin!r}")
 
-# %% ../nbs/09_transfer.ipynb #c131322b
+# %% ../nbs/09_transfer.ipynb #994cae62
 def create_vision_model(
     arch,                          # As in `create_body`, and so are `pretrained` and `cut`
     n_out:int,                     # Outputs
@@ -261,13 +261,13 @@ def vision_learner(
     `loss_func` to `moms` are those of `Learner`, the others those of `create_vision_model` and `create_head`."""
     model = create_vision_model(arch, outputs_for(dls) if n_out is None else n_out, pretrained, cut, init, custom_head,
         concat_pool=concat_pool, lin_ftrs=lin_ftrs, ps=ps, bn_final=bn_final, y_range=y_range)
-    learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path, model_dir,
-                    wd, wd_bn_bias, train_bn, moms)
+    learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path,
+                    model_dir, wd, wd_bn_bias, train_bn, moms)
     if normalize and pretrained: _normalize(dls, arch_stats(arch))
     if pretrained: learn.freeze()
     return learn
 
-# %% ../nbs/09_transfer.ipynb #99d4249f
+# %% ../nbs/09_transfer.ipynb #99d35624
 cnn_learner = vision_learner # its name in the first edition of the book
 
 # %% ../nbs/09_transfer.ipynb #c69a18e2

@@ -1,6 +1,7 @@
 "What several tests use: notebooks as lists of cells, modules as trees, a free port."
 import ast, json, socket
 from pathlib import Path
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS, LIB = ROOT/'nbs', ROOT/'course_lib'
@@ -70,6 +71,23 @@ def imports(py):
 def ours(o):
     "A full name without the package's: `course_lib.core` is `core`; None for what is not in the package."
     return o.removeprefix('course_lib.') if o.startswith('course_lib.') else None
+
+# ------------------------------------------------------------------ the questionnaire
+
+def numbered():
+    "The questions that have a number; the others are projects."
+    from course_lib.questions import questions
+    return [q for q in questions if q.numbered]
+
+def quiz(seed=7, learner='course', questions=None):
+    "All questions, or those that are given, for a learner whose progress is not kept."
+    from course_lib import questions as registry
+    from course_lib.quiz import Progress, Quiz
+    return Quiz(registry.questions if questions is None else questions, Progress(on=False), learner, seed)
+
+def for_each(questions):
+    "Run a test for each of these questions; its id is the number."
+    return pytest.mark.parametrize('q', questions, ids=lambda q: str(q.n))
 
 # ------------------------------------------------------------------ servers
 

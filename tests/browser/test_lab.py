@@ -2,7 +2,7 @@
 import json, os, re
 import nbformat, pytest
 from course_lib.questions import questions
-from course_lib.quiz import PASS
+from course_lib.cards import PASS
 from .conftest import served
 
 FOLDERS = 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR'

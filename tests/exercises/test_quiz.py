@@ -1,15 +1,19 @@
 "The machine of the questionnaire: running answers, cards, clicks, progress, the terminal."
-import builtins, configparser, importlib, json, os, random, sys, threading, time
+import builtins, configparser, importlib, json, random, sys, threading, time
 import numpy as np
 import pytest, torch
-from course_lib import questionnaire, quiz as engine
-from course_lib.quiz import (PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED, Progress, Quiz, TryAgain, difference, is_blank, run_limited)
+from course_lib import questionnaire, quiz as engine, sandbox
+from course_lib.cards import DONE, PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED
 from course_lib.questions import questions
+from course_lib.quiz import Progress, Quiz, TryAgain
+from course_lib.sandbox import difference, is_blank, run_limited
+from tests.helpers import for_each, numbered, quiz
 
 @pytest.fixture
-def z(): return Quiz(questions, Progress(on=False), 'course', seed=3)
+def z(): return quiz(seed=3)
 
-def right(q): return {'code': lambda: q.reference, 'choice': lambda: q.right, 'predict': lambda: q.truth, 'words': lambda: [1, 2, 3, 4, 5]}[q.kind]()
+def right(q): return q.right_answer()
+def names(o): return getattr(o, '__name__', '')
 
 # ---------------------------------------------------------------- answers that misbehave
 
@@ -23,15 +27,15 @@ def deaf(*args):
 def deaf_to_calls(*args):
     while True:
         try: sum(range(100))
-        except: pass
+        except: pass # noqa: E722
 def gives_up_late(*args):
     try:
         while True: pass
     except BaseException: return 'too late'
 def asleep(*args): time.sleep(.5)
-def endless_generator(*args): return list(iter(int, 1))[:0] if False else [o for o in iter(int, 1)]
+def endless_generator(*args): return [o for o in iter(int, 1)] # noqa: C416
 
-@pytest.mark.parametrize('f', [forever, deaf, deaf_to_calls, gives_up_late, asleep, endless_generator], ids=lambda f: f.__name__)
+@pytest.mark.parametrize('f', [forever, deaf, deaf_to_calls, gives_up_late, asleep, endless_generator], ids=names)
 def test_an_answer_that_hangs_is_stopped(z, f):
     before, start = set(threading.enumerate()), time.monotonic()
     card = z.check(15, f, limit=.15)
@@ -40,7 +44,7 @@ def test_an_answer_that_hangs_is_stopped(z, f):
     assert time.monotonic() - start < 8
     assert not [t for t in set(threading.enumerate()) - before if t.is_alive()], 'a thread was left behind'
 
-@pytest.mark.parametrize('q', [q for q in questions if q.kind == 'code'], ids=lambda q: str(q.n))
+@for_each([q for q in questions if q.kind == 'code'])
 def test_hanging_in_every_code_question(z, q):
     answer = (lambda *a: forever()) if q.n == 8 else forever
     assert 'did not come back' in z.check(q.n, answer, limit=.05).body
@@ -52,7 +56,8 @@ def asserts(x, low, high): assert low > 100, 'my own check'
 def missing(x, low, high):
     return undefined_name # noqa: F821
 
-@pytest.mark.parametrize('f,text', [(recursion, 'RecursionError'), (leaves, 'SystemExit'), (stops, 'KeyboardInterrupt'), (asserts, 'my own check'), (missing, 'undefined_name')], ids=lambda o: getattr(o, '__name__', ''))
+@pytest.mark.parametrize('f,text', [(recursion, 'RecursionError'), (leaves, 'SystemExit'), (stops, 'KeyboardInterrupt'),
+                                    (asserts, 'my own check'), (missing, 'undefined_name')], ids=names)
 def test_an_answer_that_raises_gets_a_message(z, f, text):
     card = z.check(15, f)
     assert card.status == TRY_AGAIN and 'stopped with an error' in card.body and text in card.text()
@@ -74,7 +79,9 @@ class Strange:
     def __eq__(self, o): raise ValueError('no comparing')
     def __repr__(self): raise ValueError('no showing')
 
-@pytest.mark.parametrize('value', [None, 5, 'text', b'', [], {}, set(), object(), np.zeros(3), torch.zeros(2, 2, 2), float('nan'), 1j, range(3), torch.nn.Linear(1, 1), ..., NotImplemented], ids=lambda v: type(v).__name__)
+VALUES = [None, 5, 'text', b'', [], {}, set(), object(), np.zeros(3), torch.zeros(2, 2, 2), float('nan'), 1j, range(3),
+          torch.nn.Linear(1, 1), ..., NotImplemented]
+@pytest.mark.parametrize('value', VALUES, ids=lambda v: type(v).__name__)
 def test_any_value_may_come_back(z, value):
     for q in questions:
         if q.kind == 'code' and q.n != 8:
@@ -85,7 +92,9 @@ def test_an_object_that_cannot_even_be_shown(z):
     card = z.check(15, lambda x, low, high: Strange())
     assert card.status == TRY_AGAIN and 'Strange' in card.text()
 
-@pytest.mark.parametrize('answer', [None, 5, 'x +', 'import os', 'print(', [1], {}, object(), Strange, int, len, print, lambda: 1, lambda a: a, lambda a, b, c, d: a, '', '...', 'def', float('nan'), b'x', torch.zeros(3)], ids=repr)
+ANSWERS = [None, 5, 'x +', 'import os', 'print(', [1], {}, object(), Strange, int, len, print, lambda: 1, lambda a: a,
+           lambda a, b, c, d: a, '', '...', 'def', float('nan'), b'x', torch.zeros(3)]
+@pytest.mark.parametrize('answer', ANSWERS, ids=repr)
 def test_anything_may_be_handed_in(z, answer):
     for q in questions:
         card = z.check(q.n, answer)
@@ -114,7 +123,9 @@ def test_checks_leave_random_numbers_and_threads_alone(z):
     def draw(): return random.random(), np.random.rand(), torch.rand(1).item(), torch.get_num_threads()
     def seed(): random.seed(1); np.random.seed(1); torch.manual_seed(1)
     seed(); expected = draw()
-    seed(); z.check(15, lambda x, low, high: x + torch.rand(1)); z.check(14, right(z[14])); z.check(12, right(z[12]))
+    seed()
+    z.check(15, lambda x, low, high: x + torch.rand(1))
+    for n in 14, 12: z.check(n, right(z[n]))
     assert draw() == expected
 
 def test_check_works_in_another_thread_than_the_main_one(z):
@@ -130,10 +141,10 @@ def test_stop_pressed_while_an_answer_runs():
         def join(self, timeout=None):
             if timeout and timeout > 1: raise KeyboardInterrupt
             super().join(timeout)
-    old, engine.threading.Thread = threading.Thread, Pressed
+    old, sandbox.threading.Thread = threading.Thread, Pressed
     try:
         with pytest.raises(KeyboardInterrupt): run_limited(forever, ())
-    finally: engine.threading.Thread = old
+    finally: sandbox.threading.Thread = old
     time.sleep(.1)
     assert threading.active_count() == before
 
@@ -149,11 +160,11 @@ def test_strict_raises(z):
     for q in questions:
         with pytest.raises(TryAgain, match=UNANSWERED): z.check(q.n, strict=True)
         with pytest.raises(TryAgain, match=TRY_AGAIN): z.check(q.n, 'no', strict=True)
-        assert z.check(q.n, right(q), strict=True).status in (PASS, SELF_ASSESSED)
+        assert z.check(q.n, right(q), strict=True).status in DONE
     assert issubclass(TryAgain, AssertionError)
 
 def test_unknown_question(z):
-    with pytest.raises(KeyError, match='1, 2, 3'): z.check(18, 1)
+    with pytest.raises(KeyError, match='1, 2, 3'): z.check(len(numbered()) + 1, 1)
     assert z['12'] is z[12] and z['a'] is z['A']
 
 def test_blank():
@@ -167,12 +178,17 @@ def test_blank():
 
 # ---------------------------------------------------------------- comparing
 
-@pytest.mark.parametrize('a,b', [(1, 1.), (1., 1 + 1e-9), (float('nan'), float('nan')), ([1, 2], (1, 2)), (torch.tensor([1.]), torch.tensor([1.], dtype=torch.float64)),
-                                 (float('inf'), float('inf')), (torch.tensor([float('inf')]), torch.tensor([float('inf')])), ({'a': 1}, {'a': 1.})])
+SAME = [(1, 1.), (1., 1 + 1e-9), (float('nan'), float('nan')), ([1, 2], (1, 2)), (float('inf'), float('inf')),
+        (torch.tensor([1.]), torch.tensor([1.], dtype=torch.float64)), ({'a': 1}, {'a': 1.}),
+        (torch.tensor([float('inf')]), torch.tensor([float('inf')]))]
+@pytest.mark.parametrize('a,b', SAME)
 def test_same(a, b): assert difference(a, b) is None
 
-@pytest.mark.parametrize('a,b', [(1, 1.01), (True, 1), ('1', 1), (None, 1), ([1], [1, 2]), (torch.tensor([1]), torch.tensor([1.])), (torch.ones(1), torch.ones(1, 1)), (torch.ones(1), [1.]),
-                                 (float('nan'), 1.), (1., float('nan')), (float('inf'), -float('inf')), (np.ones(2), [1, 1]), ({'a': 1}, {'b': 1}), (torch.tensor([float('nan')]), torch.ones(1))])
+DIFFERENT = [(1, 1.01), (True, 1), ('1', 1), (None, 1), ([1], [1, 2]), (torch.tensor([1]), torch.tensor([1.])),
+             (torch.ones(1), torch.ones(1, 1)), (torch.ones(1), [1.]), (float('nan'), 1.), (1., float('nan')),
+             (float('inf'), -float('inf')), (np.ones(2), [1, 1]), ({'a': 1}, {'b': 1}),
+             (torch.tensor([float('nan')]), torch.ones(1))]
+@pytest.mark.parametrize('a,b', DIFFERENT)
 def test_different(a, b): assert isinstance(difference(a, b), str)
 
 # ---------------------------------------------------------------- cards and clicks
@@ -190,7 +206,7 @@ def test_what_the_learner_writes_cannot_break_the_card(z):
 
 def test_a_long_value_is_cut(z): assert len(z.check(2, lambda labels, vocab: 'x'*100_000).text()) < 3000
 
-@pytest.mark.parametrize('q', questions, ids=lambda q: str(q.n))
+@for_each(questions)
 def test_every_card_reads_well_as_text_and_html(z, q):
     for card in z.ask(q.n), z.hint(q.n), z.solution(q.n), z.check(q.n, right(q)):
         text, page = card.text(), card.html()
@@ -218,11 +234,13 @@ def kept(tmp_path): return Progress(tmp_path/'home'/'progress.json', on=True)
 
 def test_progress_is_kept_and_read_again(kept):
     z = Quiz(questions, kept, 'course', seed=1)
-    z.check(15, lambda x, low, high: x); z.check(15, right(z[15])); z.check(1, 'zzz'); z.check(9); z.check('A', [1]); z.check('B', [1, 2, 3, 4, 5])
+    z.check(15, lambda x, low, high: x)
+    for n,answer in (15, right(z[15])), (1, 'zzz'), (9, ...), ('A', [1]), ('B', [1, 2, 3, 4, 5]): z.check(n, answer)
     again = Quiz(questions, Progress(kept.path, on=True), 'course')
     state = {n: s for n,_,s,_ in again.rows()}
-    assert state[15] == 'passed' and state[1] == 'tried 1 time' and state[9] == 'to do' and state['A'] == 'tried 1 time' and state['B'] == 'self-assessed'
-    assert again.progress().text().splitlines()[1].startswith('1 of 17 passed. Next: question 1')
+    assert [state[n] for n in (15, 1, 9)] == ['passed', 'tried 1 time', 'to do']
+    assert [state[n] for n in 'AB'] == ['tried 1 time', 'self-assessed']
+    assert again.progress().text().splitlines()[1].startswith(f'1 of {len(numbered())} passed. Next: question 1')
     assert json.loads(kept.path.read_text())['questions']['15'] == {'status': PASS, 'tries': 2}
 
 def test_what_is_passed_stays_passed(kept):
@@ -233,9 +251,11 @@ def test_self_assessed_is_never_correct(kept):
     z = Quiz(questions, kept, 'course')
     card = z.check('A', [1, 2, 3, 4, 5])
     assert card.status == SELF_ASSESSED and not card.passed and 'not as a checked answer' in card.body
-    assert z.progress().body.startswith('0 of 17 passed')
+    assert z.progress().body.startswith(f'0 of {len(numbered())} passed')
 
-@pytest.mark.parametrize('text', ['', '{', 'null', '[]', '{"questions": 3}', '{"questions": {"1": {}}}', '{"questions": {"1": {"status": "PASS", "tries": "many"}}}', b'\xff\xfe\x00'], ids=repr)
+DAMAGED = ['', '{', 'null', '[]', '{"questions": 3}', '{"questions": {"1": {}}}',
+           '{"questions": {"1": {"status": "PASS", "tries": "many"}}}', b'\xff\xfe\x00']
+@pytest.mark.parametrize('text', DAMAGED, ids=repr)
 def test_a_damaged_file_is_put_aside_and_not_lost(kept, text):
     kept.path.parent.mkdir()
     raw = text if isinstance(text, bytes) else text.encode()
@@ -261,7 +281,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
     z = Quiz(questions, Progress(tmp_path/'file'/'progress.json', on=True), 'course')
     card = z.check(15, right(z[15]))
     assert card.passed and 'progress' in card.foot
-    assert '17' in z.progress().text()
+    assert f'of {len(numbered())}' in z.progress().text()
 
 def test_two_notebooks_at_once_lose_nothing(kept):
     def work(ns):
@@ -288,7 +308,7 @@ def test_off_under_tests_and_on_demand(home, monkeypatch):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr(questionnaire, '_quiz', Quiz(questions, Progress(on=False), 'course', seed=1))
+    monkeypatch.setattr(questionnaire, '_quiz', quiz(seed=1))
     def types(*lines):
         lines = iter(lines)
         def read(prompt=''):
@@ -307,14 +327,16 @@ def test_console_script_is_declared(root):
 def test_console_table_hint_and_mistakes(terminal, capsys):
     assert questionnaire.course_quiz([]) == 0
     out = capsys.readouterr().out
-    assert '0 of 17 passed' in out and all(q.title in out for q in questions)
+    assert f'0 of {len(numbered())} passed' in out and all(q.title in out for q in questions)
     assert questionnaire.course_quiz(['12', 'hint']) == 0 and 'Hint 1' in capsys.readouterr().out
     assert questionnaire.course_quiz(['12', 'solution']) == 0 and 'def binary_cross_entropy' in capsys.readouterr().out
     for bad in ['99'], ['12', 'what'], ['one', 'two', 'three']: assert questionnaire.course_quiz(bad) == 2
     assert 'usage' in capsys.readouterr().out
-    for flag in '-h', '--help': assert questionnaire.course_quiz([flag]) == 0 and capsys.readouterr().out.startswith('usage')
+    for flag in '-h', '--help':
+        assert questionnaire.course_quiz([flag]) == 0
+        assert capsys.readouterr().out.startswith('usage')
 
-@pytest.mark.parametrize('q', questions, ids=lambda q: str(q.n))
+@for_each(questions)
 def test_console_says_what_to_type_there(terminal, capsys, q):
     terminal('no such thing', 'hint', 'hint', 'hint', 'hint', 'solution', '"z"', '(1,)')
     questionnaire.course_quiz([str(q.n)])
@@ -322,8 +344,11 @@ def test_console_says_what_to_type_there(terminal, capsys, q):
     for word in 'check(', 'hint(', 'solution(', 'Click': assert word not in out
     assert 'quit' in out
 
-@pytest.mark.parametrize('n,lines', [(15, ['hint', 'x', 'def f(x, low, high):', '    return torch.sigmoid(x)*(high-low)+low', '']), (8, ["lambda r: r['labels'].split()"]),
-                                     (7, ['(2, 2', '(1, 1, 1, 1)', '(2, 2, 2, [4, 1])']), ('a', ['[1]', '[1, 2, 3, 4, 5]'])])
+A_LAMBDA = "lambda r: r['labels'].split()"
+A_FUNCTION = 'def f(x, low, high):', '    return torch.sigmoid(x)*(high-low)+low', ''
+@pytest.mark.parametrize('n,lines', [(15, ['hint', 'x', *A_FUNCTION]), (8, [A_LAMBDA]),
+                                     (7, ['(2, 2', '(1, 1, 1, 1)', '(2, 2, 2, [4, 1])']),
+                                     ('a', ['[1]', '[1, 2, 3, 4, 5]'])])
 def test_console_conversation(terminal, capsys, n, lines):
     terminal(*lines)
     assert questionnaire.course_quiz([str(n)]) == 0
