@@ -30,20 +30,16 @@ def as_data(d) -> dict:
     "The same in Python's own dictionaries, lists, numbers and texts; `TypeError` or `ValueError` if it cannot be."
     return json.loads(json.dumps(d, default=_as_list, allow_nan=False))
 
-# %% ../nbs/14_export.ipynb #e6e564a3
-def build_model(
-    d:dict, # A description, as `describe_model` gives it
-) -> nn.Module:
-    "A model as described, with random weights, ready to predict."
+# %% ../nbs/14_export.ipynb #af876f7f
+def build_model(d:dict) -> nn.Module:
+    "The model that `describe_model` has described, with random weights, ready to predict."
     arch = arch_named(*d['arch'])
     with torch.random.fork_rng(devices=[]):
         return create_vision_model(arch, d['n_out'], pretrained=False, cut=d['cut'], **d['head']).eval()
 
 # %% ../nbs/14_export.ipynb #a8b8b512
-def describe_model(
-    model, # Of `create_vision_model` or `vision_learner`
-) -> dict:
-    "What `build_model` needs to build it again; `ValueError` if that cannot be said by data alone."
+def describe_model(model:nn.Module) -> dict:
+    "What `build_model` needs to build `model` again; `ValueError` if that cannot be said by data alone."
     head = dict(getattr(model, 'made_of', {}))
     check_made_of_data(head)
     arch, cut, n_out, _ = (head.pop(k) for k in ('arch', 'cut', 'n_out', 'custom_head'))
@@ -60,20 +56,16 @@ def _describe_step(t):
     if args is None: raise transform_is_code(t, known)
     return [name, args]
 
-def describe_steps(
-    pipe, # A `Pipeline`, or `None`
-) -> list:
-    "Name and arguments of each transform that a prediction needs; `ValueError` for code of one's own."
+def describe_steps(pipe:Pipeline|None) -> list:
+    "Name and arguments of each transform of `pipe` that a prediction needs; `ValueError` for code of one's own."
     return as_data([_describe_step(t) for t in getattr(pipe, 'all_tfms', ()) if _is_needed(t)])
 
-# %% ../nbs/14_export.ipynb #7748555d
-def build_steps(
-    steps:list, # As `describe_steps` gives it
-) -> Pipeline:
-    "The transforms as described, for predictions."
+# %% ../nbs/14_export.ipynb #81d3e9e9
+def build_steps(steps:list) -> Pipeline:
+    "The transforms that `describe_steps` has described, for predictions."
     return Pipeline([SampleTransform.known[name].from_data(**args) for name,args in steps], split_idx=1)
 
-# %% ../nbs/14_export.ipynb #f25c8818
+# %% ../nbs/14_export.ipynb #10f39803
 _kinds = 'multicategory', 'category', 'points', 'numbers'
 
 def _picture_loader(dls):
@@ -84,10 +76,8 @@ def _picture_loader(dls):
     return dl
 
 # %% ../nbs/14_export.ipynb #e80e6584
-def describe_data(
-    dls, # Of a `DataBlock` with one picture and one target
-) -> dict:
-    "Kind, names and shape of the target, and the transforms of samples and batches."
+def describe_data(dls:DataLoaders) -> dict:
+    "Kind, names and shape of the target, and the transforms of samples and batches, if `dls` are of a `DataBlock`."
     dl = _picture_loader(dls)
     ds, answer = dl.dataset, dl.dataset.columns[1]
     kind = check_target_kind(answer.find('target_kind'), _kinds, answer)
@@ -95,7 +85,7 @@ def describe_data(
     return as_data(dict(target=kind, vocab=vocab, shape=list(ds.value(0).shape),
                         item=describe_steps(dl.after_item), batch=describe_steps(dl.after_batch)))
 
-# %% ../nbs/14_export.ipynb #0c5f1a97
+# %% ../nbs/14_export.ipynb #91870a8d
 def name_activation(
     loss,      # A loss
     n_out:int, # Outputs of the model
@@ -107,7 +97,7 @@ def name_activation(
     names = ', '.join(reversed(activations))
     raise ValueError(f"The activation of {loss} is none of {names}, and cannot be described by data.")
 
-# %% ../nbs/14_export.ipynb #14a20a5b
+# %% ../nbs/14_export.ipynb #4a7fa7ef
 _format = 1 # of the description; count it up when an older program would misread a newer file
 
 def describe(
@@ -157,7 +147,7 @@ def _loader(self:Predictor, items, bs):
 def _outputs(self:Predictor, x):
     with torch.no_grad(): return to_cpu(self.model(plain(x)))
 
-# %% ../nbs/14_export.ipynb #c086b273
+# %% ../nbs/14_export.ipynb #0a525d48
 @patch
 def get_preds(self:Predictor,
     items, # A list of pictures
@@ -168,14 +158,14 @@ def get_preds(self:Predictor,
 
 Predictor.predict_batch = Predictor.get_preds
 
-# %% ../nbs/14_export.ipynb #2b86a7c7
+# %% ../nbs/14_export.ipynb #ac3bf4d2
 @patch
 def _decide(self:Predictor, probs):
     kind = self.description['target']
     if kind == 'multicategory': return probs > tensor(self._thresholds)
     return probs.argmax() if kind == 'category' else probs
 
-# %% ../nbs/14_export.ipynb #b39ded7f
+# %% ../nbs/14_export.ipynb #01f3816e
 @patch
 def _in_words(self:Predictor, x, decision):
     kind = self.description['target']
@@ -184,7 +174,7 @@ def _in_words(self:Predictor, x, decision):
     numbers = decision.reshape(self.description['shape'])
     return numbers if kind == 'numbers' else self._items.decode((x[0], TensorPoint(numbers)))[1]
 
-# %% ../nbs/14_export.ipynb #1cbf7096
+# %% ../nbs/14_export.ipynb #61042d73
 @patch
 def predict(self:Predictor,
     item, # A picture
@@ -195,7 +185,7 @@ def predict(self:Predictor,
     decision = self._decide(probs)
     return self._in_words(to_cpu(x), decision), decision, probs
 
-# %% ../nbs/14_export.ipynb #84a0332e
+# %% ../nbs/14_export.ipynb #96ead57c
 def _get_thresholds(self):
     "What the probability of each class must exceed; `None` unless there may be several labels. Can be set."
     return self._thresholds
@@ -233,17 +223,15 @@ def export(self:Learner,
     return file
 
 # %% ../nbs/14_export.ipynb #30e3cf2f
-def read_export(
-    file:Path, # A file of `learn.export`
-) -> tuple:
-    "Its description and its weights. `ValueError` if it is of another kind, damaged, or of a newer format."
+def read_export(file:Path) -> tuple:
+    "The description and the weights in `file`; `ValueError` if it is of another kind, damaged, or of a newer format."
     from safetensors import safe_open
     with naming_other_files(file), safe_open(file, 'pt') as f:
         text = (f.metadata() or {}).get('course_lib')
         weights = {k: f.get_tensor(k) for k in f.keys()}
     return check_description(file, text, _format), weights
 
-# %% ../nbs/14_export.ipynb #b4985156
+# %% ../nbs/14_export.ipynb #453346d1
 def load_learner(
     fname,        # A file of `learn.export`
     device='cpu', # Where to compute
