@@ -18,6 +18,10 @@ from torch import nn, tensor
 from .core import *
 from .checks import check_same_items
 from .datasets import *
+from .drawings.things import PASCAL_CLASSES
+from .drawings.scenes import draw_scene
+from .drawings.bears import draw_bears
+from .drawings.people import draw_head
 from .samples import *
 from .dataloaders import *
 from .datablock import *

@@ -13,9 +13,12 @@ __all__ = ['brief', 'is_missing', 'noting', 'about_function', 'about_item', 'odd
            'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
            'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
            'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
-           'outputs_for', 'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'check_magnitude', 'check_crop_size', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
+           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
+           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
+           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'check_magnitude',
+           'check_crop_size', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
            'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
@@ -488,6 +491,104 @@ def check_metric_callable(m):
     if callable(m): return
     raise TypeError('a metric must be a function of (predictions, targets) or have reset, accumulate and value, '
                     f'but got {m!r}')
+
+# %% ../nbs/lib/checks.ipynb #d5d54b0c
+import difflib
+
+def check_event_names(cls, events):
+    "Raise `TypeError` if a method of the class `cls` looks like an event's, but is none of `events`."
+    for k in vars(cls):
+        if not k.startswith(('before_', 'after_')) or k in events: continue
+        near = difflib.get_close_matches(k, events, n=1)
+        did_you_mean = f" Did you mean {near[0]}?" if near else ''
+        raise TypeError(f"{cls.__name__}.{k}: there is no such event, so it would never run.{did_you_mean}")
+
+def check_callback(
+    cb,        # What is to be added
+    learn,     # The learner to which it is added
+    cls:type,  # The class `Callback`
+):
+    "A callback whose name hides no other attribute of the learner. Raises `TypeError` or `ValueError`."
+    if not isinstance(cb, cls): raise TypeError(f"A callback must be an instance of {cls.__name__}, not {type(cb).__name__}.")
+    if isinstance(getattr(learn, cb.name, cb), cls): return cb
+    raise ValueError(f"A callback cannot be called {cb.name!r}: the learner has an attribute of this name. Rename the class.")
+
+# %% ../nbs/lib/checks.ipynb #a30c4af6
+def check_loader(
+    dls,   # Several loaders
+    k:int, # Which of them: 0 training, 1 validation
+):
+    "The loader `dls[k]`, if there is one and it has batches. Raises `ValueError`."
+    part = {0: 'training', 1: 'validation'}.get(k, f'no. {k}')
+    try: dl = dls[k]
+    except IndexError:
+        raise ValueError(f"There is no {part} loader: `dls` holds {len(dls)}. "
+                         "Make one, as in `DataLoaders(train_dl, valid_dl)`.") from None
+    if len(dl): return dl
+    raise ValueError(f"The {part} loader has no batches: {len(dl.dataset)} samples, bs={getattr(dl, 'bs', '?')}, "
+                     f"drop_last={getattr(dl, 'drop_last', '?')}. Take a smaller `bs`, or look at the splitter.")
+
+def check_some_targets(n):
+    "Raise `ValueError` if none of the items of a validation had a target."
+    if not n: raise ValueError("There is nothing to compare with: no batch of this loader has a target.")
+
+def check_names_loss(dls):
+    "Data loaders that say which loss their targets need. Raises `ValueError`."
+    if hasattr(type(dls), 'loss_func'): return dls
+    raise ValueError("These data loaders do not say which loss fits their targets. Pass one: `Learner(dls, model, loss_func=...)`.")
+
+# %% ../nbs/lib/checks.ipynb #a92ab6f8
+def check_n_epoch(n):
+    "Raise `ValueError` unless `n` is a number of epochs."
+    if isinstance(n, int) and n >= 0: return
+    raise ValueError(f"n_epoch={n!r}: the number of epochs comes first, `fit(3, 1e-3)`.")
+
+def check_slice(s:slice):
+    "A slice with an upper end. Raises `ValueError`."
+    if s.stop is not None: return s
+    raise ValueError(f"{s} has no upper end. Write `slice(1e-5, 1e-3)`, or `slice(1e-3)`.")
+
+def check_one_for_each(values, n:int):
+    "`n` values, one for each group of parameters. Raises `ValueError`."
+    if len(values) == n: return values
+    raise ValueError(f"{len(values)} values for {n} groups of parameters: {list(values)}")
+
+def check_trainable(groups):
+    "Groups of parameters of which at least one is not empty. Raises `ValueError`."
+    if any(groups): return groups
+    raise ValueError("There is nothing to train: the splitter returned no parameters.")
+
+def check_group(k:int, n_groups:int):
+    "Raise `ValueError` unless `k` is one of the groups, counted from the first or, below 0, from the last."
+    if -n_groups <= k < n_groups: return
+    raise ValueError(f"freeze_to({k}): this model has {n_groups} group(s) of parameters, counted from 0.")
+
+# %% ../nbs/lib/checks.ipynb #4f3b5a0a
+def check_opens_items(dls):
+    "Raise `TypeError` unless the loaders can open and decode an item, as those of a `DataBlock` can."
+    if hasattr(dls, 'test_dl') and hasattr(dls.train_ds, 'decode'): return
+    raise TypeError("`predict` needs data loaders that know how to open an item: those of a `DataBlock`. "
+                    "Otherwise call `learn.model(x)`.")
+
+def check_shows(value):
+    "Raise `TypeError` unless this value can show itself."
+    if hasattr(value, 'show'): return
+    raise TypeError(f"A {type(value).__name__} cannot show itself: `show_results` needs the data loaders of a `DataBlock`.")
+
+# %% ../nbs/lib/checks.ipynb #3d7b2a2f
+def check_fractions(pcts):
+    "Raise `ValueError` unless these parts of a training make a whole."
+    if min(pcts) >= 0 and math.isclose(sum(pcts), 1): return
+    raise ValueError(f"The fractions must not be negative, and sum to 1: {pcts}")
+
+def check_num_it(n:int):
+    "Raise `ValueError` if a search for a learning rate is too short."
+    if n < 10: raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
+
+def check_blew_up_later(n_left:int, n:int, lr:float):
+    "Raise `ValueError` if none of the `n` batches before the loss blew up is left to read a rate from; `lr` was the last rate."
+    if n_left: return
+    raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {lr:.1e}. Begin with a lower `start_lr`.")
 
 # %% ../nbs/lib/checks.ipynb #cedf4260
 def check_same_shapes(

@@ -38,6 +38,7 @@ def differences(root, copy):
 
 def fix(root, copy, names):
     for n in names:
+        (root/n).parent.mkdir(exist_ok=True)
         if (copy/n).exists(): shutil.copy(copy/n, root/n)
         else: (root/n).unlink()
         print(('wrote ' if (copy/n).exists() else 'removed ') + n.as_posix())

@@ -8,8 +8,12 @@ from functools import partial
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
-from course_lib.samples import (BACKGROUNDS, BEARS, DRAW, Dice, Drawing, bears_plan, bg_forest, draw_bears, draw_biwi,
-                                draw_head, draw_scene, paint, pascal_plan, person_look, rider, rotation)
+from course_lib.drawings.pen import Dice, Drawing, paint
+from course_lib.drawings.things import DRAW, person_look, rider
+from course_lib.drawings.scenes import BACKGROUNDS, draw_scene
+from course_lib.drawings.bears import BEARS, BEAR_POSES, TEDDY_POSES, bg_forest, draw_bears
+from course_lib.drawings.people import draw_head, rotation
+from course_lib.samples import bears_plan, draw_biwi, pascal_plan
 
 DIGESTS = Path(__file__).with_suffix('.json')
 
@@ -63,16 +67,16 @@ def biwi_files():
         texts = [p.read_text() for p in files if p.suffix != '.jpg']
         return digest([p.relative_to(folder).as_posix() for p in files], texts)
 
-POSES = dict(cat='sit walk loaf close', dog='stand sit close', person='stand lap bust', black='walk sit stand close',
-             grizzly='walk sit stand close', teddy='sit stand lie close')
+POSES = dict(cat='sit walk loaf close'.split(), dog='stand sit close'.split(), person='stand lap bust'.split(),
+             black=BEAR_POSES, grizzly=BEAR_POSES, teddy=TEDDY_POSES)
 TOGETHER = ['person horse', 'bicycle person', 'person motorbike', 'sofa person', 'sofa dog cat',
-            'diningtable bottle chair', 'person chair','pottedplant diningtable', 'boat bird', 'aeroplane', 'train car', 'sheep cow',
-            'bus', 'tvmonitor cat']
+            'diningtable bottle chair', 'person chair', 'pottedplant diningtable', 'boat bird', 'aeroplane',
+            'train car', 'sheep cow', 'bus', 'tvmonitor cat']
 AMONG = ['black', 'grizzly', 'teddy', 'black grizzly', 'teddy sofa', 'grizzly person', 'dog', '']
 ALL = {**DRAW, **BEARS}
 
 DRAWN = {**{f'thing {k}': things(f) for k,f in ALL.items()},
-         **{f'pose {k} {p}': things(partial(ALL[k], pose=p), 3) for k,poses in POSES.items() for p in poses.split()},
+         **{f'pose {k} {p}': things(partial(ALL[k], pose=p), 3) for k,poses in POSES.items() for p in poses},
          **{f'ridden {k} {h}': ridden(k, h) for k in ('horse', 'bicycle', 'motorbike') for h in (None, 'bike', 'full')},
          **{f'background {k}': background(f) for k,f in {**BACKGROUNDS, 'forest': bg_forest}.items()},
          **{f'scene {o}': scenes(draw_scene, o, 2) for o in TOGETHER},

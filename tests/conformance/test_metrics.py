@@ -14,7 +14,8 @@ AVERAGES = ['macro', 'micro', 'weighted', 'samples', None]
 
 @st.composite
 def table(draw, values=st.integers(-3, 3).map(float) | st.floats(-8, 8, width=16)):
-    n, c, dtype = draw(st.integers(1, 12)), draw(st.integers(1, 5)), draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
+    n, c = draw(st.integers(1, 12)), draw(st.integers(1, 5))
+    dtype = draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
     x = draw(st.lists(values, min_size=n*c, max_size=n*c))
     y = draw(st.lists(st.booleans(), min_size=n*c, max_size=n*c))
     return torch.tensor(x).reshape(n, c).to(dtype), torch.tensor(y).reshape(n, c)
@@ -23,13 +24,15 @@ def table(draw, values=st.integers(-3, 3).map(float) | st.floats(-8, 8, width=16
 def columnwise_ap(x, y):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return np.array([skm.average_precision_score(y[:, i], x[:, i]) if y[:, i].any() else math.nan for i in range(x.shape[1])])
+        def ap(x, y): return skm.average_precision_score(y, x) if y.any() else math.nan
+        return np.array([ap(x[:, i], y[:, i]) for i in range(x.shape[1])])
 
 
 @given(table(), st.sampled_from([torch.bool, torch.int64, torch.float32]))
 def test_average_precision_is_scikit_learns_ties_included(t, dtype):
     x, y = t
-    np.testing.assert_allclose(average_precision(x, y.to(dtype)).numpy(), columnwise_ap(x.double().numpy(), y.numpy()), rtol=1e-6)
+    ours, theirs = average_precision(x, y.to(dtype)).numpy(), columnwise_ap(x.double().numpy(), y.numpy())
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 @given(table(), st.randoms(use_true_random=False))
@@ -51,7 +54,8 @@ def test_mean_ap_is_scikit_learns_after_dropping_empty_classes(t, average):
     if average in ('macro', 'weighted'): x, y = x[:, y.any(0)], y[:, y.any(0)]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        if y.shape[1] == 1 and average == 'samples': theirs = 1. # scikit-learn takes one column for a plain binary problem
+        # scikit-learn takes one column for a plain binary problem
+        if y.shape[1] == 1 and average == 'samples': theirs = 1.
         else: theirs = skm.average_precision_score(y, x, average=average)
     assert ours.item() == pytest.approx(theirs, rel=1e-6)
 
@@ -111,7 +115,8 @@ def test_accuracy_is_scikit_learns(t, rnd):
     x = x.float() + torch.arange(x.shape[1])*1e-3 # no ties: whose column is the largest is a matter of taste then
     y = torch.tensor([rnd.randrange(x.shape[1]) for _ in x])
     theirs = skm.accuracy_score(y, x.argmax(1))
-    assert accuracy(x, y).item() == pytest.approx(theirs) and error_rate(x, y).item() == pytest.approx(1 - theirs, abs=1e-6)
+    assert accuracy(x, y).item() == pytest.approx(theirs)
+    assert error_rate(x, y).item() == pytest.approx(1 - theirs, abs=1e-6)
     assert accuracy(x, y[:, None]) == accuracy(x, y) == accuracy(x.T, y, axis=0)
 
 
@@ -173,9 +178,11 @@ def test_gradients_are_not_kept():
 
 def named(pred, targ): return (pred > 0).float().mean()
 
-@pytest.mark.parametrize('m,name', [(accuracy_multi, 'accuracy_multi'), (partial(accuracy_multi, thresh=.2), 'accuracy_multi'),
+@pytest.mark.parametrize('m,name', [
+    (accuracy_multi, 'accuracy_multi'), (partial(accuracy_multi, thresh=.2), 'accuracy_multi'),
     (partial(partial(accuracy_multi, thresh=.2), sigmoid=False), 'accuracy_multi'), (named, 'named'), (rmse, 'rmse'),
-    (F1ScoreMulti(), 'F1ScoreMulti'), (APScoreMulti(), 'APScoreMulti'), (mAP(average='micro'), 'APScoreMulti'), (skm.f1_score, 'f1_score')], ids=str)
+    (F1ScoreMulti(), 'F1ScoreMulti'), (APScoreMulti(), 'APScoreMulti'), (mAP(average='micro'), 'APScoreMulti'),
+    (skm.f1_score, 'f1_score')], ids=str)
 def test_names_and_pickling(m, name):
     metric = pickle.loads(pickle.dumps(mk_metric(m)))
     assert metric.name == name

@@ -1,4 +1,6 @@
-"""Real faces, set into real photographs, in the layout of BIWI: loaded, split by person, trained for half a minute, shown. Skipped where they are not."""
+"""Real faces in real photographs, in the layout of BIWI: loaded, split by person, trained for half a minute, shown.
+
+Skipped where they are not."""
 from pathlib import Path
 import numpy as np, pytest, torch
 from course_lib.core import *
@@ -25,7 +27,8 @@ def test_heads(capsys):
         (x, y, z), cal = np.genfromtxt(img2pose(f), skip_header=3), np.genfromtxt(f.parent/'rgb.cal', skip_footer=6)
         np.testing.assert_allclose(get_ctr(f), [x*cal[0][0]/z + cal[0][2], y*cal[1][1]/z + cal[1][2]], rtol=1e-4)
     new = person(files[0])
-    block = DataBlock((ImageBlock, PointBlock), get_items=lambda _: files, get_y=get_ctr, splitter=FuncSplitter(lambda o: person(o) == new),
+    block = DataBlock((ImageBlock, PointBlock), get_items=lambda _: files, get_y=get_ctr,
+                      splitter=FuncSplitter(lambda o: person(o) == new),
                       batch_tfms=aug_transforms(size=(120, 160), max_rotate=5., max_warp=.1))
     set_seed(42)
     dls = block.dataloaders(HEADS, bs=16, device='cpu')
@@ -33,12 +36,14 @@ def test_heads(capsys):
     x,y = dls.one_batch()
     assert x.shape == (16, 3, 120, 160) and y.shape == (16, 1, 2) and dls.c == 2
     assert points_outside(dls.valid) == (0, 40)
-    learn = vision_learner(dls, efficientnet_lite0, cut=early_layers, custom_head=point_head(112), init=None, metrics=pixel_error)
+    learn = vision_learner(dls, efficientnet_lite0, cut=early_layers, custom_head=point_head(112), init=None,
+                           metrics=pixel_error)
     with learn.no_bar(), learn.no_logging(): learn.fine_tune(5, 5e-3, lr_mult=2)
     error = learn.validate()[1]
     targs = learn.get_preds()[1]
     blind = float(pixel_error(torch.zeros(len(targs), 2), targs))
-    with capsys.disabled(): print(f'\nreal heads: {error:.1f} pixels of 640x480 off on a person left out; always the middle: {blind:.1f}')
+    with capsys.disabled():
+        print(f'\nreal heads: {error:.1f} pixels of 640x480 off on a person left out; always the middle: {blind:.1f}')
     assert error < blind/4
     import matplotlib; matplotlib.use('agg')
     import matplotlib.pyplot as plt

@@ -1,4 +1,6 @@
-"""The whole walk on real photographs: 128 to train on and 128 to validate, a quarter of them without any label, two of them grey."""
+"""The whole walk on real photographs: 128 to train on and 128 to validate.
+
+A quarter of them has no label, two are grey."""
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, pytest, torch
 from PIL import Image
@@ -45,8 +47,10 @@ def test_every_picture_is_the_one_of_its_file(df, vocab):
     dls = block(vocab, Resize(32, 'squish')).dataloaders(df, bs=64)
     ours = torch.cat([x.as_subclass(torch.Tensor) for x,_ in dls.valid])
     files = df[df['is_valid']]['fname']
-    full = np.stack([np.asarray(Image.open(PHOTOS/'train'/f).convert('RGB').resize((32, 32), Image.Resampling.BILINEAR)) for f in files])
-    assert np.abs(ours.permute(0, 2, 3, 1).numpy()*255 - full).mean((1, 2, 3)).max() < 4 # reduced decoding is close to full
+    whole = [Image.open(PHOTOS/'train'/f).convert('RGB') for f in files]
+    full = np.stack([np.asarray(im.resize((32, 32), Image.Resampling.BILINEAR)) for im in whole])
+    off = np.abs(ours.permute(0, 2, 3, 1).numpy()*255 - full).mean((1, 2, 3))
+    assert off.max() < 4 # reduced decoding is close to full
 
 @pytest.fixture(scope='module')
 def learn(df, vocab, tmp_path_factory):
@@ -59,12 +63,15 @@ def learn(df, vocab, tmp_path_factory):
 
 def test_two_epochs_are_far_better_than_chance(learn, df, vocab):
     preds, targs = learn.get_preds()
-    np.testing.assert_array_equal(targs, df[df['is_valid']]['labels'].str.get_dummies(sep=' ').reindex(columns=vocab, fill_value=0))
+    encoded = df[df['is_valid']]['labels'].str.get_dummies(sep=' ').reindex(columns=vocab, fill_value=0)
+    np.testing.assert_array_equal(targs, encoded)
     there = targs.sum(0) > 0
     def score(p): return average_precision_score(targs[:, there], p[:, there], average='macro')
     reached, rng = score(preds), np.random.default_rng(0)
-    by_chance = [score(preds[rng.permutation(len(preds))]) for _ in range(100)] # the same answers, given for other pictures
-    print(f'real photographs: mAP {reached:.3f} after two epochs; by chance {np.mean(by_chance):.3f}, at most {max(by_chance):.3f}')
+    # the same answers, given for other pictures
+    by_chance = [score(preds[rng.permutation(len(preds))]) for _ in range(100)]
+    print(f'real photographs: mAP {reached:.3f} after two epochs; '
+          f'by chance {np.mean(by_chance):.3f}, at most {max(by_chance):.3f}')
     assert reached > max(max(by_chance), np.mean(by_chance) + .1)
     assert learn.validate()[1] == pytest.approx(reached, abs=1e-4)
 

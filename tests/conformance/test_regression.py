@@ -1,4 +1,4 @@
-"""The pieces of chapter 12 against closed forms: the pinhole, the head that keeps a map, the error in pixels, the range."""
+"The pieces of chapter 12 against closed forms: the pinhole, the head that keeps a map, the error in pixels, the range."
 import math
 import numpy as np, pytest, torch
 from hypothesis import given, strategies as st

@@ -1,5 +1,5 @@
 """Schedules as whole lists against closed forms, the valley rule, and a learning rate finder that leaves no trace."""
-import copy, math, os, random
+import math, os, random
 import numpy as np, pytest, torch
 from torch import nn
 from hypothesis import given, strategies as st
@@ -17,7 +17,8 @@ def loaders(n=64, bs=8, seed=0, noise=0.):
     class Noisy: # draws in loading, so that the random state matters
         def __len__(self): return n
         def __getitem__(self, i): return x[i] + .01*item_rng().random() + .001*np.random.rand(), y[i]
-    return DataLoaders(DataLoader(Noisy(), bs=bs, shuffle=True), DataLoader(list(zip(x, y)), bs=bs), path='/nowhere/to/write')
+    train, valid = DataLoader(Noisy(), bs=bs, shuffle=True), DataLoader(list(zip(x, y)), bs=bs)
+    return DataLoaders(train, valid, path='/nowhere/to/write')
 
 def net():
     body = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(.2))
@@ -75,7 +76,9 @@ def test_lr_find_rates_are_geometric():
 # The valley rule
 
 def brute(losses):
-    "Straight from the description: the first longest falling subsequence, by all ends; then a third and a sixth into it."
+    """Straight from the description: the first longest falling subsequence, by all ends.
+
+    Then a third and a sixth into it."""
     n = len(losses)
     best = [1]*n
     for i in range(n): best[i] = 1 + max([best[j] for j in range(i) if losses[j] > losses[i]], default=0)
@@ -106,9 +109,10 @@ def bits(learn):
         if isinstance(o, dict): return {k: flat(v) for k,v in o.items()}
         if isinstance(o, (list, tuple)): return [flat(v) for v in o]
         return o
-    return dict(model=flat(dict(learn.model.state_dict())), opt=flat(opt), modes=[m.training for m in learn.model.modules()],
-                grads=[p.requires_grad for p in learn.model.parameters()], frozen=learn.frozen_idx,
-                rng=[random.getstate(), flat(torch.get_rng_state()), [np.asarray(v).tolist() for v in np.random.get_state()]])
+    rng = random.getstate(), flat(torch.get_rng_state()), [np.asarray(v).tolist() for v in np.random.get_state()]
+    return dict(model=flat(dict(learn.model.state_dict())), opt=flat(opt), rng=list(rng), frozen=learn.frozen_idx,
+                modes=[m.training for m in learn.model.modules()],
+                grads=[p.requires_grad for p in learn.model.parameters()])
 
 def same(a, b):
     if isinstance(a, torch.Tensor): return torch.equal(a, b)
@@ -175,13 +179,14 @@ def test_it_stops_when_the_loss_blows_up_and_goes_on_if_told():
 def test_more_batches_than_an_epoch_and_fewer():
     for bs in 4, 64:
         learn = learner(bs=bs)
-        fit(learn, lambda: learn.lr_find(num_it=30, stop_div=False, show_plot=False))
+        fit(learn, partial(learn.lr_find, num_it=30, stop_div=False, show_plot=False))
         assert len(learn.recorder.losses) == 30
 
 def test_it_names_bad_settings():
     learn = learner()
     with pytest.raises(ValueError, match='num_it'): learn.lr_find(num_it=3)
-    with pytest.raises(ValueError, match='start_lr'): fit(learn, lambda: learn.lr_find(start_lr=1e6, end_lr=1e9, show_plot=False))
+    with pytest.raises(ValueError, match='start_lr'):
+        fit(learn, lambda: learn.lr_find(start_lr=1e6, end_lr=1e9, show_plot=False))
 
 def test_the_plot():
     import matplotlib; matplotlib.use('agg')

@@ -19,7 +19,8 @@ def test_multi_label_snippet():
 
     x, y = DataBlock().datasets(df).train[0]
     assert x['fname'] == y['fname']
-    dblock = DataBlock(blocks=(ImageBlock, MultiCategoryBlock(vocab=classes)), splitter=splitter, get_x=get_x, get_y=get_y,
+    dblock = DataBlock(blocks=(ImageBlock, MultiCategoryBlock(vocab=classes)),
+                       splitter=splitter, get_x=get_x, get_y=get_y,
                        item_tfms=RandomResizedCrop(64, min_scale=0.35))
     dsets = dblock.datasets(df)
     idxs = torch.where(dsets.train[0][1] == 1.)[0]
@@ -32,8 +33,9 @@ def test_multi_label_snippet():
     activs = learn.model(x)
     assert activs.shape == (16, 20)
     # the picture's type and the labels' type meet in the loss
-    losses = [f(activs, y) for f in (nn.BCEWithLogitsLoss(), binary_cross_entropy, learn.loss_func, F.binary_cross_entropy_with_logits)]
-    for loss in losses: torch.testing.assert_close(loss.detach().as_subclass(torch.Tensor), losses[0].detach().as_subclass(torch.Tensor))
+    functions = nn.BCEWithLogitsLoss(), binary_cross_entropy, learn.loss_func, F.binary_cross_entropy_with_logits
+    losses = [f(activs, y).detach().as_subclass(torch.Tensor) for f in functions]
+    for loss in losses: torch.testing.assert_close(loss, losses[0])
 
     learn = cnn_learner(dls, resnet18, pretrained=False, metrics=partial(accuracy_multi, thresh=0.2))
     learn.fine_tune(1, base_lr=3e-3, freeze_epochs=1)

@@ -1,4 +1,6 @@
-"Any file that may be dropped on the page of chapter 15: a picture comes out, or a sentence. No browser here, and no Gradio."
+"""Any file that may be dropped on the page of chapter 15: a picture comes out, or a sentence.
+
+No browser here, and no Gradio."""
 import os, random, subprocess, sys, zlib
 import numpy as np, pytest, torch
 from PIL import Image, ImageDraw
@@ -28,7 +30,9 @@ def save(tmp_path):
         return tmp_path/name
     return f
 
-def same(a, b, by=6): return a.size == b.size and a.mode == 'RGB' and np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() < by
+def same(a, b, by=6):
+    def off(): return np.abs(np.asarray(a, float) - np.asarray(b, float)).mean()
+    return a.size == b.size and a.mode == 'RGB' and off() < by
 
 # Pictures, of any kind: opened, upright, RGB
 
@@ -37,7 +41,8 @@ def test_plain_kinds(save):
         picture, note = open_picture(save(f'a.{ending}'))
         assert same(picture, drawing()) and note == '', ending
 
-@pytest.mark.parametrize('orientation,turn', [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90), (8, Image.Transpose.ROTATE_270)])
+@pytest.mark.parametrize('orientation,turn', [
+    (3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90), (8, Image.Transpose.ROTATE_270)])
 def test_phone_held_sideways(save, orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -48,7 +53,8 @@ def test_other_colours(save):
     assert same(open_picture(save('press.jpg', drawing().convert('CMYK')))[0], drawing(), by=12)
     assert same(open_picture(save('p.png', drawing().quantize(16)))[0], drawing())
     grey = np.linspace(0, 65535, 120*80).reshape(80, 120).astype('uint16')
-    assert same(open_picture(save('deep.png', Image.fromarray(grey)))[0], Image.fromarray((grey//256).astype('uint8')).convert('RGB'))
+    eight_bits = Image.fromarray((grey//256).astype('uint8'))
+    assert same(open_picture(save('deep.png', Image.fromarray(grey)))[0], eight_bits.convert('RGB'))
     assert same(open_picture(save('bits.png', drawing().convert('1')))[0], drawing().convert('1').convert('RGB'))
 
 def test_transparent_is_put_on_white(save):
@@ -87,8 +93,9 @@ def test_no_such_file(tmp_path):
     refused(tmp_path, 'no file') # a folder
 
 @pytest.mark.parametrize('name,data', [
-    ('letter.txt', b'Dear bear,'), ('table.csv', b'fname,labels\n'), ('page.html', b'<html><img src=x></html>'), ('one.jpg', b'\xff'),
-    ('a.svg', b'<svg xmlns="http://www.w3.org/2000/svg"/>'), ('a.pdf', b'%PDF-1.7\n'), ('a.zip', b'PK\x03\x04'), ('noise.jpg', bytes(range(256))*40),
+    ('letter.txt', b'Dear bear,'), ('table.csv', b'fname,labels\n'), ('page.html', b'<html><img src=x></html>'),
+    ('one.jpg', b'\xff'), ('a.svg', b'<svg xmlns="http://www.w3.org/2000/svg"/>'), ('a.pdf', b'%PDF-1.7\n'),
+    ('a.zip', b'PK\x03\x04'), ('noise.jpg', bytes(range(256))*40),
     ('a.eps', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n'), ('a.ppm', b'P6 40 40 255\n' + bytes(4800))])
 def test_no_picture(tmp_path, name, data):
     (tmp_path/name).write_bytes(data)
@@ -104,7 +111,8 @@ def test_photograph_of_an_iphone(tmp_path, brand):
     refused(tmp_path/'IMG_1.HEIC', 'HEIC', 'JPEG')
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 4000), (15, 200)])
-def test_too_small(save, size): refused(save('dot.png', Image.new('RGB', size)), f'{size[0]} × {size[1]} pixels', 'too few')
+def test_too_small(save, size):
+    refused(save('dot.png', Image.new('RGB', size)), f'{size[0]} × {size[1]} pixels', 'too few')
 
 def test_too_many_bytes(save, monkeypatch):
     file = save('a.bmp')
@@ -113,7 +121,8 @@ def test_too_many_bytes(save, monkeypatch):
 
 def png(w, h, rows=b''):
     "A PNG with this size in its header, and `rows` for pixels, whatever they are."
-    def chunk(kind, data): return len(data).to_bytes(4, 'big') + kind + data + zlib.crc32(kind + data).to_bytes(4, 'big')
+    def chunk(kind, data):
+        return len(data).to_bytes(4, 'big') + kind + data + zlib.crc32(kind + data).to_bytes(4, 'big')
     header = w.to_bytes(4, 'big') + h.to_bytes(4, 'big') + bytes([8, 2, 0, 0, 0])
     return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
 
@@ -145,7 +154,8 @@ def test_largest_size_is_allowed(save, monkeypatch):
 
 @pytest.mark.parametrize('ending', ['jpg', 'png', 'gif', 'webp', 'tiff', 'bmp', 'avif'])
 def test_cut_short(save, ending):
-    file = save(f'half.{ending}', Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype='uint8')))
+    noise = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype='uint8')
+    file = save(f'half.{ending}', Image.fromarray(noise))
     data = file.read_bytes()
     file.write_bytes(data[:len(data)//2])
     refused(file, '“half.')
@@ -158,14 +168,16 @@ def test_damaged_anywhere_gives_a_picture_or_a_sentence(save, ending):
     data = file.read_bytes()
     for _ in range(150):
         bad = bytearray(data)
-        for _ in range(rng.randint(1, 6)): bad[rng.randrange(min(len(bad), rng.choice([20, 200, len(bad)])))] = rng.randrange(256)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(min(len(bad), rng.choice([20, 200, len(bad)])))
+            bad[at] = rng.randrange(256)
         file.write_bytes(bad)
         try: seen.add(open_picture(file)[0].mode)
-        except NotAPicture as e: seen.add('refused')
+        except NotAPicture: seen.add('refused')
     assert 'refused' in seen and seen <= {'refused', 'RGB'}
 
 def test_names_of_files(tmp_path):
-    for name in 'x'*200 + '.jpg', 'a\nb\x07.txt', '‮gnp.exe', '🐻.txt':
+    for name in 'x'*200 + '.jpg', 'a\nb\x07.txt', '\u202egnp.exe', '🐻.txt':
         (tmp_path/name).write_text('no picture')
         text = refused(tmp_path/name, '“')
         assert text.isprintable() and len(text) < 160
@@ -237,14 +249,16 @@ def test_no_gradio(tmp_path):
     assert 'pip install "course_lib[app]"' in run(code, tmp_path).stdout
 
 def test_gradio_is_not_imported_before_it_is_needed(tmp_path):
-    code = "import sys\nfrom course_lib.all import *\nfrom course_lib.bears import *\nprint([o for o in sys.modules if o.split('.')[0] in ('gradio', 'gradio_client')])"
+    code = ("import sys\nfrom course_lib.all import *\nfrom course_lib.bears import *\n"
+            "print([o for o in sys.modules if o.split('.')[0] in ('gradio', 'gradio_client')])")
     assert run(code, tmp_path).stdout.strip() == '[]'
 
 def test_command_without_a_model_says_how_to_make_it(home, capsys):
     assert course_bears([]) == 1
     assert 'nbs/15_bears.ipynb' in capsys.readouterr().out
 
-@pytest.mark.parametrize('data,says', [(None, 'There is no exported model'), (b'', ''), (b'no model', 'cannot be loaded'), (b'\x80\x04.', 'pickle')])
+@pytest.mark.parametrize('data,says', [
+    (None, 'There is no exported model'), (b'', ''), (b'no model', 'cannot be loaded'), (b'\x80\x04.', 'pickle')])
 def test_command_with_a_bad_model(home, tmp_path, capsys, data, says):
     file = tmp_path/'m.safetensors'
     if data is not None: file.write_bytes(data)

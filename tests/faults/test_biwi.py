@@ -1,6 +1,6 @@
 """Folders of heads that are not as they should be: one clear error that names the file, when the datasets are built."""
 import shutil
-import numpy as np, pytest, torch
+import pytest, torch
 from PIL import Image
 from course_lib.core import *
 from course_lib.datasets import *
@@ -24,7 +24,9 @@ def heads(tmp_path):
     return tmp_path
 
 def build(path):
-    return DataBlock((ImageBlock, PointBlock), get_items=get_image_files, get_y=get_ctr, splitter=FuncSplitter(lambda o: o.parent.name == '02')).datasets(path)
+    block = DataBlock((ImageBlock, PointBlock), get_items=get_image_files, get_y=get_ctr,
+                      splitter=FuncSplitter(lambda o: o.parent.name == '02'))
+    return block.datasets(path)
 
 def fails(path, exc, *parts):
     with pytest.raises(exc) as e: build(path)
@@ -64,7 +66,9 @@ def test_a_centre_that_is_no_place(heads, axis, v):
     (heads/'02'/'frame_00000_pose.txt').write_text('\n'.join(POSE[:4] + [' '.join(row)]))
     fails(heads, ValueError, 'frame_00000_pose.txt')
 
-@pytest.mark.parametrize('text', ['', 'hello', '1 2 3\n4 5 6\n7 8 9\n', '517.679 0 320\n', '-5 0 320\n0 517 240\n0 0 1\n', '{"fx": 517}', '517 0\n0 517\n0 0\n', 'nan 0 320\n0 517 240\n0 0 1\n', '\x00\x01\xff'])
+@pytest.mark.parametrize('text', [
+    '', 'hello', '1 2 3\n4 5 6\n7 8 9\n', '517.679 0 320\n', '-5 0 320\n0 517 240\n0 0 1\n', '{"fx": 517}',
+    '517 0\n0 517\n0 0\n', 'nan 0 320\n0 517 240\n0 0 1\n', '\x00\x01\xff'])
 def test_a_calibration_that_is_not_one(heads, text):
     (heads/'02'/'rgb.cal').write_text(text)
     fails(heads, ValueError, 'rgb.cal', '02')

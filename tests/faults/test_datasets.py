@@ -133,7 +133,8 @@ def test_bad_address(home, url):
     assert not home.exists()
 
 def test_bad_c_key(home):
-    with pytest.raises(ValueError, match="'models'.*data, archive, model, storage"): untar_data('https://a.example/a.tgz', c_key='models')
+    with pytest.raises(ValueError, match="'models'.*data, archive, model, storage"):
+        untar_data('https://a.example/a.tgz', c_key='models')
 
 # ------------------------------------------------------------------ archives put in place by hand
 
@@ -166,11 +167,13 @@ def linked(kind, target, name='pets/link'):
     info = tarfile.TarInfo(name); info.type, info.linkname = kind, target
     return info
 
-EVIL = {'parent': [('../../evil.txt', b'!')], 'middle': [('pets/../../../evil.txt', b'!')], 'absolute': [('/tmp/evil.txt', b'!')],
-        'windows': [('C:\\evil.txt', b'!')], 'backslash': [('..\\..\\evil.txt', b'!')],
+EVIL = {'parent': [('../../evil.txt', b'!')], 'middle': [('pets/../../../evil.txt', b'!')],
+        'absolute': [('/tmp/evil.txt', b'!')], 'windows': [('C:\\evil.txt', b'!')],
+        'backslash': [('..\\..\\evil.txt', b'!')],
         'symlink': [(linked(tarfile.SYMTYPE, '/etc'), b''), ('pets/link/evil.txt', b'!')],
         'symlink up': [(linked(tarfile.SYMTYPE, '../../..'), b'')],
-        'symlink chain': [(linked(tarfile.SYMTYPE, 'a/b', 'pets/s'), b''), (linked(tarfile.SYMTYPE, 's/../../..'), b'')],
+        'symlink chain': [(linked(tarfile.SYMTYPE, 'a/b', 'pets/s'), b''),
+                          (linked(tarfile.SYMTYPE, 's/../../..'), b'')],
         'hard link': [(linked(tarfile.LNKTYPE, '../../../etc/passwd'), b'')],
         'pipe': [(linked(tarfile.FIFOTYPE, ''), b'')], 'device': [(linked(tarfile.CHRTYPE, ''), b'')]}
 
@@ -218,7 +221,8 @@ def test_no_room_is_seen_before_the_download(home, host, monkeypatch):
 def run_python(code, home, **kw):
     "Start Python on `code` with the data folder `home`."
     env = {**os.environ, 'COURSE_LIB_HOME': str(home), 'TQDM_DISABLE': '1'}
-    return subprocess.Popen([sys.executable, '-c', code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, '-c', code], env=env, text=True, **pipes, **kw)
 
 @pytest.mark.skipif(os.name == 'nt', reason='file size limits are for Unix')
 @pytest.mark.parametrize('files', [[], ['archive/pets.tgz']], ids=['downloading', 'unpacking'])
@@ -250,7 +254,8 @@ def test_interrupted_download(home, host, sig):
     assert not (home/'archive'/'pets.tgz').exists() and not (home/'data'/'pets').exists()
     if sig == signal.SIGINT: assert left(home) == []
     assert is_pets(untar_data(f'{host.url}/good/pets.tgz'))
-    assert left(home) == ['archive/pets.tgz', 'data/.pets.source', *(f'data/pets/{o}' for o in ('cat.txt', 'dog.txt', 'noise.bin'))]
+    pets = [f'data/pets/{o}' for o in ('cat.txt', 'dog.txt', 'noise.bin')]
+    assert left(home) == ['archive/pets.tgz', 'data/.pets.source', *pets]
 
 SHAPES = '''
 import time
