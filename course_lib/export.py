@@ -30,7 +30,7 @@ def as_data(d) -> dict:
     "The same in Python's own dictionaries, lists, numbers and texts; `TypeError` or `ValueError` if it cannot be."
     return json.loads(json.dumps(d, default=_as_list, allow_nan=False))
 
-# %% ../nbs/14_export.ipynb #af876f7f
+# %% ../nbs/14_export.ipynb #4bd38557
 def build_model(d:dict) -> nn.Module:
     "The model that `describe_model` has described, with random weights, ready to predict."
     arch = arch_named(*d['arch'])
@@ -60,12 +60,12 @@ def describe_steps(pipe:Pipeline|None) -> list:
     "Name and arguments of each transform of `pipe` that a prediction needs; `ValueError` for code of one's own."
     return as_data([_describe_step(t) for t in getattr(pipe, 'all_tfms', ()) if _is_needed(t)])
 
-# %% ../nbs/14_export.ipynb #81d3e9e9
+# %% ../nbs/14_export.ipynb #9118274b
 def build_steps(steps:list) -> Pipeline:
     "The transforms that `describe_steps` has described, for predictions."
     return Pipeline([SampleTransform.known[name].from_data(**args) for name,args in steps], split_idx=1)
 
-# %% ../nbs/14_export.ipynb #10f39803
+# %% ../nbs/14_export.ipynb #372a56a8
 _kinds = 'multicategory', 'category', 'points', 'numbers'
 
 def _picture_loader(dls):
@@ -85,7 +85,7 @@ def describe_data(dls:DataLoaders) -> dict:
     return as_data(dict(target=kind, vocab=vocab, shape=list(ds.value(0).shape),
                         item=describe_steps(dl.after_item), batch=describe_steps(dl.after_batch)))
 
-# %% ../nbs/14_export.ipynb #91870a8d
+# %% ../nbs/14_export.ipynb #d7c2a542
 def name_activation(
     loss,      # A loss
     n_out:int, # Outputs of the model
@@ -97,7 +97,7 @@ def name_activation(
     names = ', '.join(reversed(activations))
     raise ValueError(f"The activation of {loss} is none of {names}, and cannot be described by data.")
 
-# %% ../nbs/14_export.ipynb #4a7fa7ef
+# %% ../nbs/14_export.ipynb #1a1e6adc
 _format = 1 # of the description; count it up when an older program would misread a newer file
 
 def describe(
@@ -147,7 +147,7 @@ def _loader(self:Predictor, items, bs):
 def _outputs(self:Predictor, x):
     with torch.no_grad(): return to_cpu(self.model(plain(x)))
 
-# %% ../nbs/14_export.ipynb #0a525d48
+# %% ../nbs/14_export.ipynb #0d52c727
 @patch
 def get_preds(self:Predictor,
     items, # A list of pictures
@@ -158,14 +158,14 @@ def get_preds(self:Predictor,
 
 Predictor.predict_batch = Predictor.get_preds
 
-# %% ../nbs/14_export.ipynb #ac3bf4d2
+# %% ../nbs/14_export.ipynb #9bc9d9af
 @patch
 def _decide(self:Predictor, probs):
     kind = self.description['target']
     if kind == 'multicategory': return probs > tensor(self._thresholds)
     return probs.argmax() if kind == 'category' else probs
 
-# %% ../nbs/14_export.ipynb #01f3816e
+# %% ../nbs/14_export.ipynb #30a26038
 @patch
 def _in_words(self:Predictor, x, decision):
     kind = self.description['target']
@@ -174,7 +174,7 @@ def _in_words(self:Predictor, x, decision):
     numbers = decision.reshape(self.description['shape'])
     return numbers if kind == 'numbers' else self._items.decode((x[0], TensorPoint(numbers)))[1]
 
-# %% ../nbs/14_export.ipynb #61042d73
+# %% ../nbs/14_export.ipynb #f2c4bf6b
 @patch
 def predict(self:Predictor,
     item, # A picture
@@ -185,7 +185,7 @@ def predict(self:Predictor,
     decision = self._decide(probs)
     return self._in_words(to_cpu(x), decision), decision, probs
 
-# %% ../nbs/14_export.ipynb #96ead57c
+# %% ../nbs/14_export.ipynb #3d9361e5
 def _get_thresholds(self):
     "What the probability of each class must exceed; `None` unless there may be several labels. Can be set."
     return self._thresholds
@@ -231,7 +231,7 @@ def read_export(file:Path) -> tuple:
         weights = {k: f.get_tensor(k) for k in f.keys()}
     return check_description(file, text, _format), weights
 
-# %% ../nbs/14_export.ipynb #453346d1
+# %% ../nbs/14_export.ipynb #3ca73b15
 def load_learner(
     fname,        # A file of `learn.export`
     device='cpu', # Where to compute
