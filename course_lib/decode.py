@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['naming', 'orientation', 'on_white', 'upright_rgb', 'has_notes', 'plain_jpeg_size', 'read_source', 'Encoded',
-           'open_source', 'power_of_two', 'cut_and_scale', 'image_part']
+           'open_source', 'power_of_two', 'times_smaller', 'cut_and_scale', 'image_part']
 
 # %% ../nbs/lib/decode.ipynb #57b8c7c9
 import io, struct
@@ -145,6 +145,15 @@ def decode(self:Encoded,
     if k > 1 and im.format == 'JPEG': im.draft(None, (full[0]//k, full[1]//k))
     smaller = im.size != full
     with naming(self.name): return upright_rgb(im, self.turn), k if smaller else 1
+
+# %% ../nbs/lib/decode.ipynb #0560beee
+def times_smaller(
+    box,  # (left, top, right, bottom)
+    size, # (width, height) that it is scaled to
+) -> float:
+    "How many times smaller `box` becomes, by the side that is scaled least."
+    left, top, right, bottom = box
+    return min((right-left)/size[0], (bottom-top)/size[1])
 
 # %% ../nbs/lib/decode.ipynb #7442baeb
 def cut_and_scale(

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['paragraphs', 'unwrap', 'dedent', 'Wrong', 'Question', 'Judgement', 'Choice', 'Predict', 'Code', 'shrink',
-           'smaller_list', 'smaller_tensors', 'Words', 'keeps_progress', 'Progress', 'Asked', 'TryAgain', 'Quiz']
+           'smaller_list', 'smaller_tensors', 'Words', 'keeps_progress', 'Progress', 'Asked', 'TryAgain', 'Quiz',
+           'in_terminal']
 
 # %% ../nbs/lib/quiz.ipynb #3479f24f
-import functools, inspect, json, os, random, textwrap, time, traceback, warnings
+import ast, functools, inspect, json, os, random, re, textwrap, time, traceback, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from .core import *
 from .sandbox import *
 from .cards import *
 
-# %% ../nbs/lib/quiz.ipynb #6dbc9280
+# %% ../nbs/lib/quiz.ipynb #50ce5dc2
 def paragraphs(
     text:str, # Lines as they stand in a triple-quoted string; an empty line ends a paragraph
 ) -> list:
@@ -40,17 +41,17 @@ class Wrong:
 
     def __post_init__(self): self.message = unwrap(self.message)
 
-# %% ../nbs/lib/quiz.ipynb #cb4c27cd
+# %% ../nbs/lib/quiz.ipynb #136a437c
 @dataclass
 class Question:
     "One exercise: what is asked, how an answer is judged, and what to say to each mistake."
-    n:object         # Its number, or a letter for a project
+    n:object          # Its number, or a letter for a project
     title:str
-    prompt:str       # What is asked, in the little markdown of cards
-    read:list        # Pairs (chapter, section): where the course teaches it
-    hints:list       # A ladder, the vaguest first; or one text with a paragraph for each
-    explanation:str  # Why the right answer is right
-    wrong:list       # The mistakes that are known by name
+    prompt:str        # What is asked, in the little markdown of cards
+    read:list         # Pairs (chapter, section): where the course teaches it
+    hints:list        # A ladder, the vaguest first; or one text with a paragraph for each
+    explanation:str   # Why the right answer is right
+    wrong:list        # The mistakes that are known by name
     asked_in:str = '' # The number of the chapter whose exercises ask it too, such as '05'; '' if none does
     kind:str = ''
 
@@ -69,7 +70,7 @@ class Question:
 
     def wrong_answer(self, wrong): return wrong.answer # one that makes this mistake, for the tests
 
-# %% ../nbs/lib/quiz.ipynb #da62e844
+# %% ../nbs/lib/quiz.ipynb #c6c1a380
 @patch
 def reading(self:Question) -> str:
     "Chapters and sections, such as: 05 losses, \"Sigmoid\" and \"Log\"; 06 metrics, \"F1\"."
@@ -79,7 +80,7 @@ def reading(self:Question) -> str:
 @patch
 def _sections(self:Question, chapter): return ' and '.join(f'"{section}"' for o,section in self.read if o == chapter)
 
-# %% ../nbs/lib/quiz.ipynb #099fef6a
+# %% ../nbs/lib/quiz.ipynb #1d114fc5
 @dataclass
 class Judgement:
     "How an answer was judged."
@@ -124,7 +125,7 @@ def _points(items):
     "A list in markdown of pairs of a letter or number and a text."
     return '\n'.join(f'- **{k}**  {text}' for k,text in items)
 
-# %% ../nbs/lib/quiz.ipynb #8c03684d
+# %% ../nbs/lib/quiz.ipynb #74a7ced6
 @patch
 def judge(self:Choice, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Say what the chosen text means. (`rng` and `limit` are for questions of code.)"
@@ -158,7 +159,7 @@ def _same_value(said, true):
     if isinstance(true, bool) and isinstance(said, (int, float)) and said in (0, 1): said = bool(said)
     return difference(said, true) is None
 
-# %% ../nbs/lib/quiz.ipynb #20303275
+# %% ../nbs/lib/quiz.ipynb #d393d432
 @dataclass
 class Predict(Question):
     "Say what `snippet` returns, a tuple with an entry for each of `places`; then see."
@@ -195,7 +196,7 @@ class Predict(Question):
         width = max(map(len, self.places))
         return [f'{place:<{width}}  ->  {v!r}' for place,v in zip(self.places, values)]
 
-# %% ../nbs/lib/quiz.ipynb #a8d5a3cc
+# %% ../nbs/lib/quiz.ipynb #4daf832c
 @patch
 def judge(self:Predict, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Compare `answer` with what the snippet gives. (`rng` and `limit` are for questions of code.)"
@@ -260,13 +261,13 @@ class Code(Question):
         "Pairs of a mistake and its function."
         return [(w, compile_answer(w.answer, self.params)) for w in self.wrong if isinstance(w.answer, str)]
 
-# %% ../nbs/lib/quiz.ipynb #d8ea0c93
+# %% ../nbs/lib/quiz.ipynb #c4747355
 @patch
 def judge(self:Code,
-          answer,              # A function, or its source text
-          learner:str='',      # (For questions with choices)
-          rng=None,            # Draws the inputs; a fresh `random.Random()` if `None`
-          limit:float=2.,      # Seconds for each input
+          answer,         # A function, or its source text
+          learner:str='', # (For questions with choices)
+          rng=None,       # Draws the inputs; a fresh `random.Random()` if `None`
+          limit:float=2., # Seconds for each input
          ) -> Judgement:
     "Run `answer` on all cases, and say what is wrong with it on the smallest input."
     name = self.screen(answer) if self.screen else None
@@ -291,7 +292,7 @@ def _cannot_run(self:Code, answer):
     except TypeError:
         return f'Your function must take {n} argument{"s" if n > 1 else ""}: `({self.params})`. It takes `{signature}`.'
 
-# %% ../nbs/lib/quiz.ipynb #ee209995
+# %% ../nbs/lib/quiz.ipynb #e925e92a
 @patch
 def _run(self:Code, f, rng, limit):
     tried = self._try_all(f, rng, limit)
@@ -317,7 +318,7 @@ def _try_all(self:Code, f, rng, limit):
 @patch
 def _is_right(self:Code, args, out): return out.kind == 'value' and agree(out, run_own(self._reference, args))
 
-# %% ../nbs/lib/quiz.ipynb #9bbdc353
+# %% ../nbs/lib/quiz.ipynb #254c4419
 @patch
 def _is_like(self:Code, code, args, out, limit):
     "Does the function `code` of a known mistake come to `out` as well? Without one every failure will do."
@@ -337,7 +338,7 @@ def _recognise(self:Code, failed, limit):
 # %% ../nbs/lib/quiz.ipynb #db86086a
 def shrink(
     fails,              # A test of an input
-    args:tuple,         # An input for which it is true
+    args:tuple,         # An input, as a tuple of arguments, for which it is true
     smaller,            # A function that gives simpler inputs; `None`: there are none
     tries:int=400,      # How many may be tested
     seconds:float=1.5,  # And for how long
@@ -351,7 +352,7 @@ def shrink(
         if fails(less): args, simpler = less, iter(smaller(*less))
     return args
 
-# %% ../nbs/lib/quiz.ipynb #494f3314
+# %% ../nbs/lib/quiz.ipynb #8a977fcd
 @patch
 def _smallest(self:Code, f, args, out, code, limit):
     "The simplest input on which `f` fails as it does on `args`, where it came to `out`."
@@ -400,7 +401,7 @@ def _with_rounder_numbers(t):
                 simpler[i] = new
                 yield simpler.reshape(t.shape)
 
-# %% ../nbs/lib/quiz.ipynb #d9d7a8f0
+# %% ../nbs/lib/quiz.ipynb #3c29a501
 @patch
 def _not_passed(self:Code, args, out, wrong):
     "The judgement of an answer that came to `out` on `args`; `wrong` is the known mistake or `None`."
@@ -420,7 +421,7 @@ def _what_it_gave(out):
     if out.kind == 'changed': return 'its input was changed to: ' + ', '.join(map(show, out.value))
     return show(out.value)
 
-# %% ../nbs/lib/quiz.ipynb #dc60473a
+# %% ../nbs/lib/quiz.ipynb #3ddcb69b
 _not_stopped = ' It could not be stopped; restart the kernel.'
 _changes_input = '''
     Your function changes what it was given. Whoever called it still needs that, so work on a copy,
@@ -469,7 +470,7 @@ class Words(Question):
         return f'There is no single right answer. These are the points to look for:\n\n{points}'
     def right_answer(self): return list(range(1, len(self.points) + 1))
 
-# %% ../nbs/lib/quiz.ipynb #df3053e2
+# %% ../nbs/lib/quiz.ipynb #718cfd63
 @patch
 def judge(self:Words, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Count what is ticked: a number of a point, or several. (`rng` and `limit` are for questions of code.)"
@@ -507,7 +508,7 @@ class Progress:
     @property
     def on(self): return keeps_progress() if self._on is None else self._on
 
-# %% ../nbs/lib/quiz.ipynb #18fa7390
+# %% ../nbs/lib/quiz.ipynb #71c9f43f
 _unreadable = 'The progress file cannot be read: '
 _immovable = 'The progress file is damaged and cannot be moved: '
 
@@ -533,7 +534,7 @@ def _put_aside(self:Progress):
     except OSError as e: self.trouble = f'{_immovable}{e}'
     else: self.trouble = f'The progress file was damaged. It is kept as {aside.name}, and a new one begins.'
 
-# %% ../nbs/lib/quiz.ipynb #3af2e609
+# %% ../nbs/lib/quiz.ipynb #78a3d20e
 @patch
 def record(self:Progress,
            n,           # The question's number, or its letter
@@ -645,7 +646,7 @@ class Quiz:
         "The question, as a card; a choice can be clicked."
         return Asked(self, self[n])
 
-# %% ../nbs/lib/quiz.ipynb #4b815d54
+# %% ../nbs/lib/quiz.ipynb #70d89b40
 @patch
 def check(self:Quiz,
           n,                  # The question's number, or a project's letter
@@ -688,7 +689,7 @@ def _trouble(self:Quiz):
     text, self.kept.trouble = self.kept.trouble, ''
     return text
 
-# %% ../nbs/lib/quiz.ipynb #2ac4e31d
+# %% ../nbs/lib/quiz.ipynb #4bef9980
 @patch
 def hint(self:Quiz,
          n # The question's number, or a project's letter
@@ -710,7 +711,7 @@ def solution(self:Quiz,
     body = f'{q.solution(self.learner)}\n\n{q.explanation}'
     return Card(f'{q.heading}. Solution', body, foot=f'Taught in {q.reading()}.')
 
-# %% ../nbs/lib/quiz.ipynb #fc49f571
+# %% ../nbs/lib/quiz.ipynb #3b6bb6d7
 @patch
 def rows(self:Quiz) -> list:
     "For each question: number, title, state, where to read it."
@@ -732,3 +733,80 @@ def progress(self:Quiz) -> Board:
     next_one = f'Next: {left[0]}.' if left else 'All of them.'
     body = f'{len(numbered) - len(left)} of {len(numbered)} passed. {next_one}'
     return Board('Your progress', body, rows, foot=self._trouble())
+
+# %% ../nbs/lib/quiz.ipynb #19127b3c
+def _read_answer(q, line):
+    "The answer in `line`, and for code in the lines that are typed after it."
+    if q.kind == 'choice': return line.strip('\'"')
+    if q.kind != 'code': return ast.literal_eval(line)
+    lines = [line]
+    while lines[-1].strip() and line.rstrip().endswith(':'): lines.append(input('... '))
+    return '\n'.join(lines)
+
+# %% ../nbs/lib/quiz.ipynb #893c3bc0
+def _for_typing(card):
+    "`card`, with what to type in a terminal in the place of what to write in a notebook."
+    for part in 'body', 'foot':
+        text = re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', getattr(card, part))
+        text = re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', text)
+        setattr(card, part, text)
+    return card
+
+# %% ../nbs/lib/quiz.ipynb #de337284
+_how_to_type = {
+    'choice':  'Type a letter.',
+    'predict': 'Type the values, with commas between them.',
+    'words':   'Type the numbers of the points that hold, with commas between them.',
+    'code':    'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
+
+@patch
+def _reply(self:Quiz, q, line):
+    "The card, or the text, that answers `line`."
+    if line == 'hint': return _for_typing(self.hint(q.n))
+    if line == 'solution': return _for_typing(self.solution(q.n))
+    try: answer = _read_answer(q, line)
+    except (ValueError, SyntaxError):
+        return 'This cannot be read as values of Python. Put text in quotes, and commas between the values.'
+    return _for_typing(self.check(q.n, answer))
+
+@patch
+def _converse(self:Quiz, q):
+    "Ask question `q` until it is passed or given up."
+    card = self.ask(q.n)
+    card.foot = f'{_how_to_type[q.kind]} Or one of the words: hint, solution, quit.'
+    print(card)
+    while getattr(card, 'status', '') not in DONE:
+        line = input('> ').rstrip()
+        if line in ('quit', 'exit', 'q'): return
+        if not line.strip(): continue
+        card = self._reply(q, line)
+        print(card)
+
+# %% ../nbs/lib/quiz.ipynb #9eea11f6
+def _usage(quiz):
+    numbers = [q.n for q in quiz.questions.values() if q.numbered]
+    projects = ' or '.join(q.n for q in quiz.questions.values() if not q.numbered)
+    return f'''usage: course_quiz                       how far you are, and what to read next
+       course_quiz QUESTION              ask question {min(numbers)} to {max(numbers)}, or project {projects}
+       course_quiz QUESTION hint         the first hint
+       course_quiz QUESTION solution     a right answer, and why'''
+
+def in_terminal(
+    quiz:Quiz, # Who asks
+    argv:list, # The words after the command
+) -> int:
+    "The table of progress, a question, its hint or its solution. 0, or 2 for wrong words."
+    text, code = _usage(quiz), 0
+    if not argv: text = quiz.progress()
+    elif argv[0] not in ('-h', '--help'): text, code = _do(quiz, *argv)
+    if text is not None: print(text)
+    return code
+
+def _do(quiz, n, *words):
+    "What to print, and the code to end with, for question `n` and the words after it."
+    try: q = quiz[n]
+    except KeyError as e: return f'{e.args[0]}\n{_usage(quiz)}', 2
+    if words in (('hint',), ('solution',)): return quiz._reply(q, words[0]), 0
+    if words: return _usage(quiz), 2
+    try: return quiz._converse(q), 0
+    except (EOFError, KeyboardInterrupt): return '', 0 # the prompt has begun a line

@@ -272,7 +272,7 @@ def test_opening_does_not_decode(fmt, monkeypatch):
     data = encoded(smooth(64, 64), fmt)
     def decode(*args): raise AssertionError('decoded')
     monkeypatch.setattr('PIL.ImageFile.ImageFile.load', decode)
-    monkeypatch.setattr('course_lib.vision.decode_jpeg', decode)
+    monkeypatch.setattr('course_lib.decode.decode_jpeg', decode)
     assert PILImage.create(data).shape == (64, 64)
 
 # JPEGs decoded straight into an array
@@ -293,11 +293,11 @@ def test_jpegs_decode_as_in_pillow(w, h, k, grey, progressive, save, quality):
     im = Image.fromarray(smooth(h, w))
     data = encoded(im.convert('L') if grey else im, quality=quality, progressive=progressive, **({} if grey else save))
     ours = PILImage.create(data)
-    assert ours._plain and ours.size == (w, h)
+    assert ours.encoded.is_plain and ours.size == (w, h)
     theirs = Image.open(io.BytesIO(data))
     theirs.draft(None, (max(1, w//k), max(1, h//k)))
-    a, scale = ours._array(k)
-    assert scale == k and a.shape == (math.ceil(h/k), math.ceil(w/k), 3)
+    a = ours.encoded.array(k)
+    assert a.shape == (math.ceil(h/k), math.ceil(w/k), 3)
     if min(w, h) > 8: assert np.abs(a.astype(int) - np.asarray(theirs.convert('RGB'))).max() <= 1 # tiny ones allow several scales
 
 def not_plain(why):
@@ -313,7 +313,7 @@ def not_plain(why):
 def test_jpegs_that_need_pillow_go_to_pillow(why):
     data = not_plain(why)
     im, ref = PILImage.create(data), ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert('RGB')
-    assert not im._plain and im.size == ref.size == ((60, 40) if why == 'CMYK' else (40, 60))
+    assert not im.encoded.is_plain and im.size == ref.size == ((60, 40) if why == 'CMYK' else (40, 60))
     same_pixels(im, ref)
     fused, by_pillow = fused_and_by_pillow(data)
     assert np.abs(fused - by_pillow).max() <= 1
@@ -321,7 +321,7 @@ def test_jpegs_that_need_pillow_go_to_pillow(why):
 def test_a_jpeg_with_a_preview_in_its_header_is_plain():
     data = with_segment(encoded(smooth(40, 60)), 0xed, b'Photoshop 3.0' + encoded(smooth(8, 8)))
     im = PILImage.create(data)
-    assert im._plain and im.size == (60, 40)
+    assert im.encoded.is_plain and im.size == (60, 40)
     fused, by_pillow = fused_and_by_pillow(data)
     assert np.abs(fused - by_pillow).max() <= 1
 
@@ -331,7 +331,7 @@ def test_what_pillow_puts_up_with_is_put_up_with():
     data[middle:middle+30] = bytes(30)
     data = bytes(data)
     im = PILImage.create(data)
-    assert im._plain and im._array(1) is None # the strict decoder refuses
+    assert im.encoded.is_plain and im.encoded.array(1) is None # the strict decoder refuses
     fused, by_pillow = fused_and_by_pillow(data, 64)
     assert np.abs(fused - by_pillow).max() <= 1
 
@@ -344,7 +344,7 @@ def test_a_jpeg_cut_short_is_named_by_the_fused_cut_too(tmp_path, part):
 def test_very_large_pictures_are_left_to_pillow_which_warns(monkeypatch):
     data = encoded(smooth(40, 60))
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 2000)
-    with pytest.warns(Image.DecompressionBombWarning): assert not PILImage.create(data)._plain
+    with pytest.warns(Image.DecompressionBombWarning): assert not PILImage.create(data).encoded.is_plain
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
     with pytest.raises(Image.DecompressionBombError): PILImage.create(data)
 
@@ -466,15 +466,15 @@ def test_reduced_decoding_is_close_to_full_and_never_too_small(data):
     box = (left, top, data.draw(st.integers(left+20, w)), data.draw(st.integers(top+20, h)))
     size = data.draw(st.integers(4, 90)), data.draw(st.integers(4, 90))
     file = encoded(smooth(h, w, cells=max(2, min(h, w)//30)), quality=95, subsampling=data.draw(st.sampled_from([0, 2])), progressive=data.draw(st.booleans()))
-    im, scale = PILImage.create(file)._reduced(min((box[2]-left)/size[0], (box[3]-top)/size[1]))
+    im, scale = PILImage.create(file).decoded(min((box[2]-left)/size[0], (box[3]-top)/size[1]))
     if scale > 1: assert (box[2]-left)/scale >= size[0] and (box[3]-top)/scale >= size[1]
     assert im.size == (math.ceil(w/scale), math.ceil(h/scale))
     full = Image.open(io.BytesIO(file)).crop(box).resize(size, Image.Resampling.BILINEAR)
     assert np.abs(np.asarray(PILImage.create(file).crop_resize(box, size), float) - np.asarray(full)).mean() < 2 # one pixel aside would be 7 or more
 
 def test_large_pictures_are_decoded_at_reduced_scale():
-    assert [PILImage.create(encoded(smooth(512, 512)))._reduced(s)[1] for s in (1, 1.9, 2, 3.9, 4, 8, 100)] == [1, 1, 2, 2, 4, 8, 8]
-    assert PILImage.create(encoded(smooth(512, 512), 'PNG'))._reduced(8)[1] == 1
+    assert [PILImage.create(encoded(smooth(512, 512))).decoded(s)[1] for s in (1, 1.9, 2, 3.9, 4, 8, 100)] == [1, 1, 2, 2, 4, 8, 8]
+    assert PILImage.create(encoded(smooth(512, 512), 'PNG')).decoded(8)[1] == 1
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 99), st.none() | st.integers(1, 99))
 def test_thumb_fits_keeps_proportions_and_is_never_larger(w, h, th, tw):

@@ -7,7 +7,7 @@ from PIL import Image, JpegImagePlugin
 from course_lib.core import *
 from course_lib.dataloaders import *
 from course_lib.datablock import *
-from course_lib import vision
+from course_lib import decode
 from course_lib.vision import *
 from course_lib.augment import *
 
@@ -164,10 +164,10 @@ def test_draws_have_the_ranges_and_probabilities_of_fastai():
     assert abs((flip_mat(n, (64, 64), .5)[:, 0, 0] < 0).float().mean() - .5) < .02
 
 def test_composed_is_sampled_once(monkeypatch):
-    import course_lib.augment as vision
+    import course_lib.augment as augment
     x,_ = dots(4, 80, 60)
-    calls, real = [], vision.sample_map
-    monkeypatch.setattr(vision, 'sample_map', lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+    calls, real = [], augment.sample_map
+    monkeypatch.setattr(augment, 'sample_map', lambda *a, **k: (calls.append(1), real(*a, **k))[1])
     Pipeline(aug_transforms(size=40))((x,))
     Pipeline([Flip(), Rotate(), Zoom(), Warp()])((x,))
     assert len(calls) == 2
@@ -250,12 +250,12 @@ def test_batches_loss_and_number_of_outputs(tmp_path):
 def decoded_sizes(monkeypatch):
     sizes, load = [], JpegImagePlugin.JpegImageFile.load
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, 'load', lambda im: (sizes.append(im.size), load(im))[1])
-    decode = vision.decode_jpeg
+    decode_jpeg = decode.decode_jpeg
     def straight(*args, **kwargs):
-        a = decode(*args, **kwargs)
+        a = decode_jpeg(*args, **kwargs)
         sizes.append(a.shape[1::-1])
         return a
-    monkeypatch.setattr(vision, 'decode_jpeg', straight)
+    monkeypatch.setattr(decode, 'decode_jpeg', straight)
     return sizes
 
 @pytest.mark.parametrize('size, expect', [((240, 320), (320, 240)), ((120, 160), (160, 120)), ((224, 224), (320, 240)), ((300, 400), (640, 480)), ((60, 80), (80, 60))])
