@@ -16,7 +16,7 @@ __all__ = ['brief', 'is_missing', 'noting', 'about_function', 'about_item', 'odd
            'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
            'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
            'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'check_magnitude', 'check_crop_size']
+           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import operator
@@ -604,6 +604,15 @@ def check_point_has_picture(size):
     if size is not None: return size
     raise ValueError("There is a point, but no picture in this sample. To scale a point its picture is needed: "
                      "use ImageBlock and PointBlock together.")
+
+# %% ../nbs/lib/checks.ipynb #4730c214
+import warnings
+
+def warn_of_points(out, n, what):
+    "Warn that `out` of `n` points lie outside their pictures, in an epoch of `what`."
+    warnings.warn(f"{out} of {n} points ({out/n:.1%}) lie outside their pictures, in one epoch of {what}. "
+                  "They are kept as they are. If they are many, check the labels, "
+                  "or lower max_rotate, max_zoom and max_warp.", stacklevel=3)
 
 # %% ../nbs/lib/checks.ipynb #0f9a1c9b
 def check_magnitude(magnitude):
