@@ -44,13 +44,13 @@ class Wrong:
 @dataclass
 class Question:
     "One exercise: what is asked, how an answer is judged, and what to say to each mistake."
-    n:object         # Its number, or a letter for a project
+    n:object          # Its number, or a letter for a project
     title:str
-    prompt:str       # What is asked, in the little markdown of cards
-    read:list        # Pairs (chapter, section): where the course teaches it
-    hints:list       # A ladder, the vaguest first; or one text with a paragraph for each
-    explanation:str  # Why the right answer is right
-    wrong:list       # The mistakes that are known by name
+    prompt:str        # What is asked, in the little markdown of cards
+    read:list         # Pairs (chapter, section): where the course teaches it
+    hints:list        # A ladder, the vaguest first; or one text with a paragraph for each
+    explanation:str   # Why the right answer is right
+    wrong:list        # The mistakes that are known by name
     asked_in:str = '' # The number of the chapter whose exercises ask it too, such as '05'; '' if none does
     kind:str = ''
 
@@ -263,10 +263,10 @@ class Code(Question):
 # %% ../nbs/lib/quiz.ipynb #c4747355
 @patch
 def judge(self:Code,
-          answer,              # A function, or its source text
-          learner:str='',      # (For questions with choices)
-          rng=None,            # Draws the inputs; a fresh `random.Random()` if `None`
-          limit:float=2.,      # Seconds for each input
+          answer,         # A function, or its source text
+          learner:str='', # (For questions with choices)
+          rng=None,       # Draws the inputs; a fresh `random.Random()` if `None`
+          limit:float=2., # Seconds for each input
          ) -> Judgement:
     "Run `answer` on all cases, and say what is wrong with it on the smallest input."
     name = self.screen(answer) if self.screen else None
@@ -337,7 +337,7 @@ def _recognise(self:Code, failed, limit):
 # %% ../nbs/lib/quiz.ipynb #db86086a
 def shrink(
     fails,              # A test of an input
-    args:tuple,         # An input for which it is true
+    args:tuple,         # An input, as a tuple of arguments, for which it is true
     smaller,            # A function that gives simpler inputs; `None`: there are none
     tries:int=400,      # How many may be tested
     seconds:float=1.5,  # And for how long

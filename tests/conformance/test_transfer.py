@@ -262,7 +262,7 @@ def test_normalises_as_the_body_was_trained():
     assert len(normalisers(dls)) == 1
     with pytest.warns(UserWarning, match='normalise already'): 
         import course_lib.transfer as t
-        t._add_normalize(dls, imagenet_stats)
+        t._normalize(dls, imagenet_stats)
 
 @pytest.mark.parametrize('kw', [dict(normalize=False), dict(pretrained=False)])
 def test_no_normalising_where_none_is_due(kw):
