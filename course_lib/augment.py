@@ -38,8 +38,8 @@ def map_points(
     return q[..., :2]/q[..., 2:]
 
 # %% ../nbs/11_augment.ipynb #c438d1da
-def pixel_grid(h, w, align_corners=True) -> Tensor: # [1,h*w,2]
-    "The place of each pixel, x before y, in -1..1; `align_corners`: these are the centres of the outer pixels, else edges."
+def pixel_grid(h, w, align_corners=True) -> Tensor:
+    "The place of each pixel, x before y, `[1,h*w,2]`; -1 and 1: the outer pixels' centres if `align_corners`, or edges."
     def line(n): return torch.linspace(-1, 1, n) if align_corners else (torch.arange(n)*2 + 1)/n - 1
     return torch.stack(torch.meshgrid(line(w), line(h), indexing='xy'), -1).view(1, h*w, 2)
 
@@ -88,7 +88,7 @@ def flip_mat(
     return affine_mat(draw_numbers(n, -1, -1, p, 1, draw, batch), 0, 0, 0, 1, 0)
 
 # %% ../nbs/11_augment.ipynb #ac049c65
-def rotate_mat(n, shape, max_deg=10., p=0.5, draw=None, batch=False) -> Tensor: # [n,3,3]
+def rotate_mat(n, shape, max_deg=10., p=0.5, draw=None, batch=False) -> Tensor:
     "Turned clockwise by up to `max_deg` degrees either way; right angles stay right, whatever the `shape`."
     t = draw_numbers(n, -max_deg, max_deg, p, 0, draw, batch)*math.pi/180
     aspect = shape[0]/shape[1]
@@ -208,12 +208,12 @@ def Warp(magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=False, **kwargs):
     return AffineCoordTfm([warp], **kwargs)
 
 # %% ../nbs/11_augment.ipynb #35ceb3ea
-def brightness_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple: # [n], [n]
+def brightness_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple:
     "A line function. `draw` is what a grey of 0.5 becomes: 0.5*(1-max_lighting) to 0.5*(1+max_lighting)."
     grey = draw_numbers(n, 0.5*(1-max_lighting), 0.5*(1+max_lighting), p, 0.5, draw, batch)
     return torch.ones(n), grey.logit()
 
-def contrast_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple: # [n], [n]
+def contrast_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple:
     "A line function. `draw` is the factor: 1-max_lighting to 1/(1-max_lighting), uniform in its logarithm."
     top = -math.log(1-max_lighting)
     if draw is None: draw = lambda k: torch.empty(k).uniform_(-top, top).exp()

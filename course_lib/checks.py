@@ -15,12 +15,20 @@ __all__ = ['brief', 'is_missing', 'noting', 'about_function', 'about_item', 'odd
            'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
            'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
            'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
-           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size']
+           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
+           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
+           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
+           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import operator
+import difflib, json, operator, warnings
 from collections import Counter
+from contextlib import contextmanager
+import course_lib
 from .core import *
 
 # %% ../nbs/lib/checks.ipynb #7e6ab719
@@ -447,8 +455,9 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
     "Raise `ValueError` unless `targ` has a whole class number for each row of activations in `inp`."
     inp = inp.movedim(axis, -1)
     if inp.shape == targ.shape or targ.is_floating_point():
-        raise ValueError(f'cross-entropy needs whole class numbers, but the target has shape {tuple(targ.shape)} and '
-                         f'type {targ.dtype}. For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
+        raise ValueError('cross-entropy needs whole class numbers, but the target has shape '
+                         f'{tuple(targ.shape)} and type {targ.dtype}. '
+                         'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
 # %% ../nbs/lib/checks.ipynb #f662157a
@@ -468,7 +477,8 @@ def check_columns(inp, targ):
 
 def check_average(average, known):
     "Raise `ValueError` unless `average` is one of `known`."
-    if average not in known: raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+    if average in known: return
+    raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
@@ -584,6 +594,82 @@ def check_blew_up_later(n_left:int, n:int, lr:float):
     if n_left: return
     raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {lr:.1e}. Begin with a lower `start_lr`.")
 
+# %% ../nbs/lib/checks.ipynb #cedf4260
+def check_same_shapes(
+    own:dict,     # The tensors of a model, by name
+    weights:dict, # Those of a file, in the same order
+):
+    "Raise `ValueError` unless both have the same number of tensors, and each pair one shape."
+    if len(own) != len(weights):
+        raise ValueError(f"The model has {len(own)} tensors and the file {len(weights)}: "
+                         "they belong to different architectures.")
+    for (k,a),(j,b) in zip(own.items(), weights.items()):
+        if a.shape == b.shape: continue
+        raise ValueError(f"{k} of the model is {list(a.shape)}, but {j} of the file is {list(b.shape)}: "
+                         "they belong to different architectures.")
+
+# %% ../nbs/lib/checks.ipynb #873e62d4
+@contextmanager
+def advise_without_internet(
+    name:str, # The architecture whose weights the block downloads
+):
+    "An `OSError` of the block becomes a `ConnectionError` that says what to do."
+    try: yield
+    except OSError as e:
+        raise ConnectionError(
+            f"The ImageNet weights of {name} could not be downloaded ({type(e).__name__}: {e}). "
+            "Connect to the internet and try again, or take `efficientnet_lite0`, whose weights are installed with "
+            "the course, or `pretrained=False`.") from None
+
+# %% ../nbs/lib/checks.ipynb #72c27083
+def check_timm_name(
+    name:str, # An architecture of timm, alone or with the name of its weights after a dot
+):
+    "Raise `ValueError` unless timm has this model."
+    import_torchvision()
+    import timm
+    if timm.is_model(name.split('.')[0]): return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    advice = f"Did you mean one of {', '.join(near)}?" if near else 'See `timm.list_models()`.'
+    raise ValueError(f"timm has no model {name!r}. {advice}")
+
+# %% ../nbs/lib/checks.ipynb #15f399f5
+def find_pooling(
+    layers:list, # The children of a model, in their order
+) -> int:
+    "The position of the last pooling layer; `ValueError` if there is none."
+    at = [i for i,layer in enumerate(layers) if 'Pool' in type(layer).__name__]
+    if at: return at[-1]
+    raise ValueError("This model has no pooling layer among its children, so it is not clear where its body ends. "
+                     "Pass `cut=`.")
+
+def check_dropouts(
+    ps:list, # Probabilities
+    n:int,   # How many linear layers there are
+) -> list:
+    "`ps`, if there is one for each layer; else `ValueError`."
+    if len(ps) == n: return ps
+    raise ValueError(f"{len(ps)} dropout probabilities for {n} linear layers: {ps}")
+
+def outputs_for(
+    dls, # Data loaders; those of a `DataBlock` say it as `dls.c`
+) -> int:
+    "How many outputs a model for `dls` needs; `ValueError` if they do not say."
+    try: return dls.c
+    except AttributeError:
+        raise ValueError("How many outputs should the model have? These data loaders do not say. "
+                         "Pass `n_out=`.") from None
+
+# %% ../nbs/lib/checks.ipynb #966bc466
+def warn_of_other_stats(
+    old, # The `Normalize` that the data have
+    new, # The one that the body needs
+):
+    "Warn, at the line that called `vision_learner`, if the two differ."
+    if torch.allclose(old.mean, new.mean) and torch.allclose(old.std, new.std): return
+    warnings.warn("These data loaders normalise already, but not as this body was pretrained. "
+                  "Make new ones for it.", stacklevel=4)
+
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]
     "Points from numbers, a list, an array or a tensor, as float32, x before y. Raises `ValueError`."
@@ -624,3 +710,213 @@ def check_crop_size(min_scale, size):
     "Random crops, asked for by a `min_scale` other than 1, come with a size. Raises `ValueError`."
     if min_scale == 1. or size is not None: return size
     raise ValueError(f"min_scale={min_scale} asks for random crops, and they need a size: pass `size=` too.")
+
+# %% ../nbs/lib/checks.ipynb #3de20322
+def check_frame_name(fn):
+    "Raise `ValueError` unless the name of the picture `fn` is that of a frame."
+    if Path(fn).stem.endswith('_rgb'): return
+    raise ValueError(f'{fn}: the name of a frame ends in `_rgb`, such as frame_00003_rgb.jpg. '
+                     'If this is no frame, leave it out of the items.')
+
+def check_pose_exists(fn):
+    "Raise `FileNotFoundError` if the pose file `fn` is missing."
+    if Path(fn).exists(): return
+    raise FileNotFoundError(f'{fn}: there is no pose file for this frame. Get it again, or remove its picture.')
+
+def check_cal_exists(fn):
+    "Raise `FileNotFoundError` if the camera's file `fn` is missing."
+    if Path(fn).exists(): return
+    raise FileNotFoundError(f"{fn}: there is no such file. Each person's folder needs the `rgb.cal` of its camera.")
+
+# %% ../nbs/lib/checks.ipynb #16b9f23d
+def rows_of_numbers(
+    fn # A file of numbers
+) -> list: # A list of floats for each line that is not empty
+    "The numbers in `fn`. Raises `ValueError`, with its name, if there is something else in it."
+    try: return [[float(v) for v in line.split()] for line in Path(fn).read_text().splitlines() if line.strip()]
+    except ValueError:
+        raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
+
+def check_pose(fn, rows):
+    "Raise `ValueError` unless these are the rows of a pose: a rotation and a centre."
+    if [len(r) for r in rows] == [3]*4: return
+    raise ValueError(f'{fn}: a pose is four rows of three numbers, three for the rotation and one for the centre, '
+                     f'but this file has rows of {[len(r) for r in rows]} numbers.')
+
+def check_cal(fn, rows):
+    "Raise `ValueError` unless these rows begin with a camera's matrix."
+    if [len(r) for r in rows[:3]] == [3, 3, 3] and rows[0][0] > 0 and rows[1][1] > 0 and rows[2] == [0, 0, 1]: return
+    raise ValueError(f"{fn}: this is not a camera's calibration. "
+                     'It must begin with three rows of three numbers: fx 0 cx, 0 fy cy, 0 0 1.')
+
+# %% ../nbs/lib/checks.ipynb #2c311b0d
+def check_before_camera(centre): # Three numbers, in millimetres
+    "Raise `ValueError` unless this point can be seen."
+    X, Y, Z = centre
+    if 0 < Z < math.inf and math.isfinite(X) and math.isfinite(Y): return
+    raise ValueError(f'the centre is ({X:g}, {Y:g}), at depth {Z:g}; '
+                     'only what is before the camera (depth above 0) can be seen.')
+
+def check_frame_size(fn,  # A picture; only its header is read
+                     size # The (height, width) that its camera's file speaks of, or `None`
+                    ):
+    "Raise `ValueError` unless the picture has this size."
+    if size is None: return
+    from PIL import Image
+    with Image.open(fn) as im: width, height = im.size
+    if (height, width) == size: return
+    raise ValueError(f'{fn} is {width}x{height} pixels, but the `rgb.cal` beside it belongs to pictures of '
+                     f'{size[1]}x{size[0]}: the point would be in the wrong place.')
+
+def check_as_many_points(pred, targ):
+    "Raise `ValueError` unless there are as many predicted points as true ones."
+    if pred.numel() == targ.numel(): return
+    raise ValueError(f'{list(pred.shape)} are other points than {list(targ.shape)}: '
+                     'as many are expected as there are targets.')
+
+# %% ../nbs/lib/checks.ipynb #252570dc
+def _model_is_code(why):
+    return ValueError(f"This model cannot be described by data alone: {why}. "
+                      "Keep its weights with `learn.save`, and the code that makes it: "
+                      "run that code again, then `learn.load`.")
+
+def check_made_of_data(
+    made:dict, # A model's `made_of`; empty if it has none
+):
+    "Raise `ValueError` if a part of the model is code of one's own."
+    if 'n_out' not in made: raise _model_is_code('it was not made by `vision_learner`')
+    if made['custom_head']: raise _model_is_code('its head is a `custom_head`')
+    if isinstance(made['cut'], str): raise _model_is_code(f"`cut` is {made['cut']}")
+    if not made['arch']:
+        raise _model_is_code('its architecture is code of your own, not a name that can be found again')
+
+def check_same_layers(
+    model:nn.Module, # As it is
+    again:nn.Module, # Built from its description
+):
+    "Raise `ValueError` unless both are printed alike, layer by layer."
+    if repr(again) != repr(model): raise _model_is_code('it was changed after `vision_learner` had made it')
+
+# %% ../nbs/lib/checks.ipynb #eefeecac
+def transform_is_code(
+    t,          # The transform, or function
+    known:dict, # The transforms that can be described, by name
+) -> ValueError:
+    "The error for a transform that data cannot describe."
+    return ValueError(f"The pictures go through {getattr(t, '__name__', None) or repr(t)}, which is code of your own "
+                      f"and cannot be described by data. Use the transforms of the course, among them "
+                      f"{', '.join(known)}; or keep your code, and the weights with `learn.save`.")
+
+def check_pictures_with_target(
+    ds,                # A data set
+    has_one_each:bool, # Does it give one picture and one target?
+):
+    "Raise `ValueError` unless `export` can tell how an item becomes an input."
+    if has_one_each: return ds
+    raise ValueError("`export` needs the data loaders of a `DataBlock` with one ImageBlock and one target: "
+                     "from others it cannot tell how a picture becomes an input.")
+
+def check_target_kind(
+    kind,   # What the target says of itself, or `None`
+    kinds,  # Those that `export` knows
+    column, # For the message
+) -> str:
+    "`kind`, if it is one of `kinds`; else `ValueError`."
+    if kind in kinds: return kind
+    raise ValueError(f"`export` does not know this kind of target ({column}), only {', '.join(kinds)}.")
+
+# %% ../nbs/lib/checks.ipynb #abe7259f
+def check_thresholds(
+    thresholds,  # A number between 0 and 1, or one for each class
+    vocab,       # The names of the classes
+) -> list:
+    "A threshold for each class; else `ValueError`."
+    each = thresholds if isinstance(thresholds, (list, tuple, L, Tensor, np.ndarray)) else [thresholds]*len(vocab)
+    try: numbers = [float(v) for v in each]
+    except (TypeError, ValueError): numbers = []
+    if len(numbers) == len(vocab) and all(0 <= v <= 1 for v in numbers): return numbers
+    raise ValueError(f"Thresholds: give one number between 0 and 1, or a list with one for each of the {len(vocab)} "
+                     f"classes ({', '.join(map(str, vocab))}), not {thresholds!r}.")
+
+def one_label_only(
+    who:str,  # Whose target it is
+    kind:str, # What kind of target
+) -> str:
+    "The message for thresholds where they make no sense."
+    return f"Thresholds are for several labels at once; {who} is of the kind {kind!r}."
+
+# %% ../nbs/lib/checks.ipynb #ac561a73
+_pickles = b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05' # a zip of `torch.save`; pickles of versions 2 to 5
+
+def kind_of_file(
+    file, # A file that safetensors could not read
+) -> str:
+    "What `file` is instead of a readable file of `export`, by its first bytes."
+    with open(file, 'rb') as f: start = f.read(9)
+    if start[:2] in _pickles:
+        return ("it is a pickle (of `torch.save`, `learn.save` or fastai's `export`), which could run code when it is "
+                "read. Write it anew with `learn.export`")
+    if start[8:] == b'{': return "it is cut short or damaged. Copy or export it again"
+    return "it is of another kind, or empty. A file of `learn.export` is expected"
+
+@contextmanager
+def naming_other_files(
+    file, # The file that is read in the block
+):
+    "What safetensors cannot read raises a `ValueError` that says what the file is instead."
+    from safetensors import SafetensorError
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {file}. "
+                                "`learn.export()` writes one into `learn.path`, and returns where it is.")
+    try: yield
+    except PermissionError: raise
+    except (SafetensorError, OSError):
+        raise ValueError(f"{file} cannot be loaded: {kind_of_file(file)}.") from None
+
+# %% ../nbs/lib/checks.ipynb #f6a4d7df
+def check_description(
+    file,       # For the messages
+    text:str,   # What stands beside the weights, or `None`
+    newest:int, # The newest format that can be read
+) -> dict:
+    "The description in `text`; `ValueError` if it is none, damaged, or of a newer format."
+    if text is None:
+        raise ValueError(f"{file} cannot be loaded: it has weights, but comes from another program and does not say "
+                         "what they belong to. A file of `learn.export` is expected.")
+    try:
+        d = json.loads(text)
+        is_newer = d['format'] > newest
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{file} cannot be loaded: its description is damaged. Export it again.") from None
+    if not is_newer: return d
+    raise ValueError(f"{file} was written by a newer {d.get('library')}, in format {d['format']}; "
+                     f"course_lib {course_lib.__version__} reads format {newest}. Install the newer version.")
+
+# %% ../nbs/lib/checks.ipynb #dbd7fa26
+@contextmanager
+def naming_nonsense(
+    file, # The file whose description is followed in the block
+):
+    "Errors that a nonsensical description may cause become one `ValueError` that names the file."
+    try: yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as e:
+        raise ValueError(f"{file} cannot be loaded: its description does not make sense here "
+                         f"({type(e).__name__}: {e}). Export it again.") from None
+
+def check_layer_sizes(
+    d:dict,       # A description
+    weights:dict, # The tensors of the same file
+):
+    "Raise `ValueError` if a layer would be larger than any of the weights."
+    layers = [d['n_out'], *(d['head']['lin_ftrs'] or [])]
+    if max(layers) > max(n for v in weights.values() for n in v.shape):
+        raise ValueError('layers larger than any of its weights')
+
+def check_answers(
+    d:dict, # A description
+    kinds,  # The kinds of targets that are known
+):
+    "Raise `ValueError` unless there is a name for each output, and the kind of target is known."
+    if d['vocab'] is not None and len(d['vocab']) != d['n_out']:
+        raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
+    if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")

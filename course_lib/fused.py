@@ -111,8 +111,8 @@ class StraightCut:
         k = power_of_two(times_smaller(box, to)) if jpeg else 1
         return (box if k > 2 else to_whole_pixels(box, k)), to, k
 
-    def pixels(self, x, drawn) -> Tensor: # [H,W,3] of uint8
-        "The part of the picture `x`, scaled."
+    def pixels(self, x, drawn) -> Tensor:
+        "The part of the picture `x`, scaled: `[H,W,3]` of uint8."
         box, to, k = self.place(x.size, drawn[0].chosen, x.is_jpeg)
         if k > 2: return self.to_tensor.apply(self.cut.apply(x, drawn[0]), None)
         left, top, right, bottom = self.cut.centre(to)
