@@ -391,10 +391,8 @@ def datasets(self:DataBlock,
 
 # %% ../nbs/03_datablock.ipynb #84bed007
 @patch
-def pipelines(self:DataBlock,
-    split_idx:int, # 0: training, 1: validation
-) -> tuple:
-    "The `Pipeline` of samples and that of batches: the transforms of the blocks, and of this recipe."
+def pipelines(self:DataBlock, split_idx:int) -> tuple:
+    "The `Pipeline` of samples and that of batches, for training (0) or validation (1)."
     blocks = L(self.blocks)
     after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
     after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
@@ -403,9 +401,7 @@ def pipelines(self:DataBlock,
 
 # %% ../nbs/03_datablock.ipynb #ea43e026
 @patch
-def watch(self:DataBlock,
-    split_idx:int, # 0: training, 1: validation
-):
+def watch(self:DataBlock, split_idx:int):
     "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
     watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
     def watch_all(batches):
@@ -467,14 +463,8 @@ def decode_batch(self:DataLoader,
     return [self.dataset.decode(s) for s in samples] if hasattr(self.dataset, 'decode') else samples
 
 # %% ../nbs/03_datablock.ipynb #18e9bbaf
-def get_grid(
-    n:int,      # How many places
-    nrows=None, # Found from `n`, and from the other one, unless given
-    ncols=None,
-    figsize=None,
-    title=None,
-) -> list: # `n` matplotlib axes
-    "`n` places for pictures, in rows and columns without frames."
+def get_grid(n:int, nrows=None, ncols=None, figsize=None, title=None) -> list: # `n` matplotlib axes
+    "`n` places for pictures, in rows and columns without frames; a side that is not given is found from the other."
     import matplotlib.pyplot as plt
     ncols = ncols or (math.ceil(n/nrows) if nrows else math.ceil(math.sqrt(n)))
     nrows = nrows or math.ceil(n/ncols)
@@ -500,9 +490,7 @@ def _same(self:DataLoader, n):
 def show_batch(self:DataLoader,
     b=None,            # A batch; the first one of a new epoch if `None`
     max_n:int=9,       # How many samples, unless `nrows` and `ncols` say so
-    nrows:int=None,
-    ncols:int=None,
-    figsize=None,
+    nrows:int=None, ncols:int=None, figsize=None,
     unique:bool=False, # One sample many times, each time transformed anew?
 ):
     "Draw the first samples of a batch."
