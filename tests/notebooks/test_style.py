@@ -31,7 +31,7 @@ TODO = dict(
     median='''nbs/04_vision.ipynb nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb
         nbs/11_augment.ipynb nbs/14_export.ipynb''',
     share='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb nbs/07_learner.ipynb
-        nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb nbs/13_questionnaire.ipynb
+        nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
         nbs/14_export.ipynb nbs/15_bears.ipynb''',
     raises='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb
         nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
