@@ -15,14 +15,20 @@ __all__ = ['brief', 'is_missing', 'tell', 'tell_all', 'noting', 'about_function'
            'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
            'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
            'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
-           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'check_magnitude', 'check_crop_size', 'check_frame_name',
-           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
-           'check_frame_size', 'check_as_many_points']
+           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
+           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'check_magnitude',
+           'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers',
+           'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size', 'check_as_many_points',
+           'check_made_of_data', 'check_same_layers', 'transform_is_code', 'check_pictures_with_target',
+           'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
+           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import operator
+import difflib, json, operator, warnings
 from collections import Counter
+from contextlib import contextmanager
+import course_lib
 from .core import *
 
 # %% ../nbs/lib/checks.ipynb #7e6ab719
@@ -603,6 +609,82 @@ def check_blew_up_later(n_left:int, n:int, lr:float):
     if n_left: return
     raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {lr:.1e}. Begin with a lower `start_lr`.")
 
+# %% ../nbs/lib/checks.ipynb #cedf4260
+def check_same_shapes(
+    own:dict,     # The tensors of a model, by name
+    weights:dict, # Those of a file, in the same order
+):
+    "Raise `ValueError` unless both have the same number of tensors, and each pair one shape."
+    if len(own) != len(weights):
+        raise ValueError(f"The model has {len(own)} tensors and the file {len(weights)}: "
+                         "they belong to different architectures.")
+    for (k,a),(j,b) in zip(own.items(), weights.items()):
+        if a.shape == b.shape: continue
+        raise ValueError(f"{k} of the model is {list(a.shape)}, but {j} of the file is {list(b.shape)}: "
+                         "they belong to different architectures.")
+
+# %% ../nbs/lib/checks.ipynb #873e62d4
+@contextmanager
+def advise_without_internet(
+    name:str, # The architecture whose weights the block downloads
+):
+    "An `OSError` of the block becomes a `ConnectionError` that says what to do."
+    try: yield
+    except OSError as e:
+        raise ConnectionError(
+            f"The ImageNet weights of {name} could not be downloaded ({type(e).__name__}: {e}). "
+            "Connect to the internet and try again, or take `efficientnet_lite0`, whose weights are installed with "
+            "the course, or `pretrained=False`.") from None
+
+# %% ../nbs/lib/checks.ipynb #72c27083
+def check_timm_name(
+    name:str, # An architecture of timm, alone or with the name of its weights after a dot
+):
+    "Raise `ValueError` unless timm has this model."
+    import_torchvision()
+    import timm
+    if timm.is_model(name.split('.')[0]): return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    advice = f"Did you mean one of {', '.join(near)}?" if near else 'See `timm.list_models()`.'
+    raise ValueError(f"timm has no model {name!r}. {advice}")
+
+# %% ../nbs/lib/checks.ipynb #15f399f5
+def find_pooling(
+    layers:list, # The children of a model, in their order
+) -> int:
+    "The position of the last pooling layer; `ValueError` if there is none."
+    at = [i for i,layer in enumerate(layers) if 'Pool' in type(layer).__name__]
+    if at: return at[-1]
+    raise ValueError("This model has no pooling layer among its children, so it is not clear where its body ends. "
+                     "Pass `cut=`.")
+
+def check_dropouts(
+    ps:list, # Probabilities
+    n:int,   # How many linear layers there are
+) -> list:
+    "`ps`, if there is one for each layer; else `ValueError`."
+    if len(ps) == n: return ps
+    raise ValueError(f"{len(ps)} dropout probabilities for {n} linear layers: {ps}")
+
+def outputs_for(
+    dls, # Data loaders; those of a `DataBlock` say it as `dls.c`
+) -> int:
+    "How many outputs a model for `dls` needs; `ValueError` if they do not say."
+    try: return dls.c
+    except AttributeError:
+        raise ValueError("How many outputs should the model have? These data loaders do not say. "
+                         "Pass `n_out=`.") from None
+
+# %% ../nbs/lib/checks.ipynb #966bc466
+def warn_of_other_stats(
+    old, # The `Normalize` that the data have
+    new, # The one that the body needs
+):
+    "Warn, at the line that called `vision_learner`, if the two differ."
+    if torch.allclose(old.mean, new.mean) and torch.allclose(old.std, new.std): return
+    warnings.warn("These data loaders normalise already, but not as this body was pretrained. "
+                  "Make new ones for it.", stacklevel=4)
+
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]
     "Points from numbers, a list, an array or a tensor, as float32, x before y. Raises `ValueError`."
@@ -697,3 +779,150 @@ def check_as_many_points(pred, targ):
     if pred.numel() == targ.numel(): return
     raise ValueError(f'{list(pred.shape)} are other points than {list(targ.shape)}: '
                      'as many are expected as there are targets.')
+
+# %% ../nbs/lib/checks.ipynb #252570dc
+def _model_is_code(why):
+    return ValueError(f"This model cannot be described by data alone: {why}. "
+                      "Keep its weights with `learn.save`, and the code that makes it: "
+                      "run that code again, then `learn.load`.")
+
+def check_made_of_data(
+    made:dict, # A model's `made_of`; empty if it has none
+):
+    "Raise `ValueError` if a part of the model is code of one's own."
+    if 'n_out' not in made: raise _model_is_code('it was not made by `vision_learner`')
+    if made['custom_head']: raise _model_is_code('its head is a `custom_head`')
+    if isinstance(made['cut'], str): raise _model_is_code(f"`cut` is {made['cut']}")
+    if not made['arch']:
+        raise _model_is_code('its architecture is code of your own, not a name that can be found again')
+
+def check_same_layers(
+    model:nn.Module, # As it is
+    again:nn.Module, # Built from its description
+):
+    "Raise `ValueError` unless both are printed alike, layer by layer."
+    if repr(again) != repr(model): raise _model_is_code('it was changed after `vision_learner` had made it')
+
+# %% ../nbs/lib/checks.ipynb #eefeecac
+def transform_is_code(
+    t,          # The transform, or function
+    known:dict, # The transforms that can be described, by name
+) -> ValueError:
+    "The error for a transform that data cannot describe."
+    return ValueError(f"The pictures go through {getattr(t, '__name__', None) or repr(t)}, which is code of your own "
+                      f"and cannot be described by data. Use the transforms of the course, among them "
+                      f"{', '.join(known)}; or keep your code, and the weights with `learn.save`.")
+
+def check_pictures_with_target(
+    ds,                # A data set
+    has_one_each:bool, # Does it give one picture and one target?
+):
+    "Raise `ValueError` unless `export` can tell how an item becomes an input."
+    if has_one_each: return ds
+    raise ValueError("`export` needs the data loaders of a `DataBlock` with one ImageBlock and one target: "
+                     "from others it cannot tell how a picture becomes an input.")
+
+def check_target_kind(
+    kind,   # What the target says of itself, or `None`
+    kinds,  # Those that `export` knows
+    column, # For the message
+) -> str:
+    "`kind`, if it is one of `kinds`; else `ValueError`."
+    if kind in kinds: return kind
+    raise ValueError(f"`export` does not know this kind of target ({column}), only {', '.join(kinds)}.")
+
+# %% ../nbs/lib/checks.ipynb #abe7259f
+def check_thresholds(
+    thresholds,  # A number between 0 and 1, or one for each class
+    vocab,       # The names of the classes
+) -> list:
+    "A threshold for each class; else `ValueError`."
+    each = thresholds if isinstance(thresholds, (list, tuple, L, Tensor, np.ndarray)) else [thresholds]*len(vocab)
+    try: numbers = [float(v) for v in each]
+    except (TypeError, ValueError): numbers = []
+    if len(numbers) == len(vocab) and all(0 <= v <= 1 for v in numbers): return numbers
+    raise ValueError(f"Thresholds: give one number between 0 and 1, or a list with one for each of the {len(vocab)} "
+                     f"classes ({', '.join(map(str, vocab))}), not {thresholds!r}.")
+
+def one_label_only(
+    who:str,  # Whose target it is
+    kind:str, # What kind of target
+) -> str:
+    "The message for thresholds where they make no sense."
+    return f"Thresholds are for several labels at once; {who} is of the kind {kind!r}."
+
+# %% ../nbs/lib/checks.ipynb #ac561a73
+_pickles = b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05' # a zip of `torch.save`; pickles of versions 2 to 5
+
+def kind_of_file(
+    file, # A file that safetensors could not read
+) -> str:
+    "What `file` is instead of a readable file of `export`, by its first bytes."
+    with open(file, 'rb') as f: start = f.read(9)
+    if start[:2] in _pickles:
+        return ("it is a pickle (of `torch.save`, `learn.save` or fastai's `export`), which could run code when it is "
+                "read. Write it anew with `learn.export`")
+    if start[8:] == b'{': return "it is cut short or damaged. Copy or export it again"
+    return "it is of another kind, or empty. A file of `learn.export` is expected"
+
+@contextmanager
+def naming_other_files(
+    file, # The file that is read in the block
+):
+    "What safetensors cannot read raises a `ValueError` that says what the file is instead."
+    from safetensors import SafetensorError
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {file}. "
+                                "`learn.export()` writes one into `learn.path`, and returns where it is.")
+    try: yield
+    except PermissionError: raise
+    except (SafetensorError, OSError):
+        raise ValueError(f"{file} cannot be loaded: {kind_of_file(file)}.") from None
+
+# %% ../nbs/lib/checks.ipynb #f6a4d7df
+def check_description(
+    file,       # For the messages
+    text:str,   # What stands beside the weights, or `None`
+    newest:int, # The newest format that can be read
+) -> dict:
+    "The description in `text`; `ValueError` if it is none, damaged, or of a newer format."
+    if text is None:
+        raise ValueError(f"{file} cannot be loaded: it has weights, but comes from another program and does not say "
+                         "what they belong to. A file of `learn.export` is expected.")
+    try:
+        d = json.loads(text)
+        is_newer = d['format'] > newest
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{file} cannot be loaded: its description is damaged. Export it again.") from None
+    if not is_newer: return d
+    raise ValueError(f"{file} was written by a newer {d.get('library')}, in format {d['format']}; "
+                     f"course_lib {course_lib.__version__} reads format {newest}. Install the newer version.")
+
+# %% ../nbs/lib/checks.ipynb #dbd7fa26
+@contextmanager
+def naming_nonsense(
+    file, # The file whose description is followed in the block
+):
+    "Errors that a nonsensical description may cause become one `ValueError` that names the file."
+    try: yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as e:
+        raise ValueError(f"{file} cannot be loaded: its description does not make sense here "
+                         f"({type(e).__name__}: {e}). Export it again.") from None
+
+def check_layer_sizes(
+    d:dict,       # A description
+    weights:dict, # The tensors of the same file
+):
+    "Raise `ValueError` if a layer would be larger than any of the weights."
+    layers = [d['n_out'], *(d['head']['lin_ftrs'] or [])]
+    if max(layers) > max(n for v in weights.values() for n in v.shape):
+        raise ValueError('layers larger than any of its weights')
+
+def check_answers(
+    d:dict, # A description
+    kinds,  # The kinds of targets that are known
+):
+    "Raise `ValueError` unless there is a name for each output, and the kind of target is known."
+    if d['vocab'] is not None and len(d['vocab']) != d['n_out']:
+        raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
+    if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")
