@@ -1,12 +1,14 @@
-"What `save` and `export` write is what `load` and `load_learner` bring back: the same training, the same predictions, elsewhere too."
-import io, json, random, subprocess, sys
+"""What `save` and `export` write is what `load` and `load_learner` bring back: the same training, the same predictions.
+
+Elsewhere too."""
+import json, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from safetensors import safe_open
 from torch import nn
 from course_lib.all import *
 from course_lib.learner import SGD
-from course_lib.export import Predictor, load_learner
+from course_lib.export import load_learner
 
 def pictures(n=24, h=60, w=80):
     g = np.random.default_rng(0)
@@ -14,13 +16,16 @@ def pictures(n=24, h=60, w=80):
 
 PICS = pictures()
 NAMES = ['black', 'grizzly', 'teddy']
-TARGETS = dict(multicategory=(MultiCategoryBlock, lambda i: [o for k,o in enumerate(NAMES) if (i >> k) & 1]), category=(CategoryBlock, lambda i: NAMES[i%3]),
-               points=(PointBlock, lambda i: [[3.*i, 2.*i], [5., 8.]]), numbers=(RegressionBlock, lambda i: [.1*i, 2., 3.]), number=(RegressionBlock, lambda i: .1*i))
+TARGETS = dict(
+    multicategory=(MultiCategoryBlock, lambda i: [o for k,o in enumerate(NAMES) if (i >> k) & 1]),
+    category=(CategoryBlock, lambda i: NAMES[i%3]), points=(PointBlock, lambda i: [[3.*i, 2.*i], [5., 8.]]),
+    numbers=(RegressionBlock, lambda i: [.1*i, 2., 3.]), number=(RegressionBlock, lambda i: .1*i))
 SMALL = 'mobilenetv3_small_050'
 
 def loaders(target='multicategory', item_tfms=Resize(64, method='squish'), batch_tfms=None):
     block, y = TARGETS[target]
-    block = DataBlock((ImageBlock, block), get_x=lambda i: PICS[i], get_y=y, splitter=IndexSplitter(range(16, 24)), item_tfms=item_tfms, batch_tfms=batch_tfms)
+    block = DataBlock((ImageBlock, block), get_x=lambda i: PICS[i], get_y=y, splitter=IndexSplitter(range(16, 24)),
+                      item_tfms=item_tfms, batch_tfms=batch_tfms)
     return block.dataloaders(range(24), bs=8, device='cpu')
 
 def learner(tmp_path, dls=None, arch=SMALL, pretrained=False, **kw):
@@ -35,7 +40,8 @@ def same_predictions(learn, predictor, items):
     for item in items[:3]:
         (a, b, c), (d, e, f) = learn.predict(item), predictor.predict(item)
         assert type(a) is type(d) and type(b) is type(e) and b.dtype == e.dtype and b.shape == e.shape
-        assert (torch.equal(a, d) if isinstance(a, torch.Tensor) else a == d) and torch.equal(b, e) and torch.equal(c, f)
+        assert torch.equal(a, d) if isinstance(a, torch.Tensor) else a == d
+        assert torch.equal(b, e) and torch.equal(c, f)
 
 # ---- export, load_learner
 
@@ -56,8 +62,9 @@ def test_points_are_pixels(tmp_path):
     assert torch.equal(points.plain(), learn.predict(PICS[5])[0].plain())
 
 @pytest.mark.parametrize('item,batch', [
-    (Resize(64), None), (Resize((48, 80), method='pad', pad_mode='zeros'), None), (RandomResizedCrop(64, min_scale=.4, val_xtra=.3), None),
-    (Resize(72), aug_transforms(size=64)), (Resize(72), aug_transforms(size=(48, 64), min_scale=.5, pad_mode='border')), (Resize(64), aug_transforms()),
+    (Resize(64), None), (Resize((48, 80), method='pad', pad_mode='zeros'), None),
+    (RandomResizedCrop(64, min_scale=.4, val_xtra=.3), None), (Resize(72), aug_transforms(size=64)),
+    (Resize(72), aug_transforms(size=(48, 64), min_scale=.5, pad_mode='border')), (Resize(64), aug_transforms()),
     (Resize(64), [Normalize.from_stats([.1, .2, .3], [.4, .5, .6])])], ids=lambda o: None if o is None else str(o)[:40])
 def test_every_way_to_a_size(tmp_path, item, batch):
     learn = learner(tmp_path, loaders(item_tfms=item, batch_tfms=batch))
@@ -67,15 +74,18 @@ def test_pictures_of_many_sizes_opened_small(tmp_path):
     "Batch transforms that resize let JPEGs be decoded at a reduced size (Shrink), which the predictor must do too."
     files = [tmp_path/f'{k}.jpg' for k in range(6)]
     for f,p in zip(files, PICS): Image.fromarray(p).resize((640, 480)).save(f)
-    block = DataBlock((ImageBlock, CategoryBlock), get_y=lambda f: 'ab'[int(f.stem)%2], splitter=IndexSplitter([4, 5]), batch_tfms=aug_transforms(size=64))
+    block = DataBlock((ImageBlock, CategoryBlock), get_y=lambda f: 'ab'[int(f.stem)%2], splitter=IndexSplitter([4, 5]),
+                      batch_tfms=aug_transforms(size=64))
     learn = learner(tmp_path, block.dataloaders(files, bs=2, device='cpu'))
     predictor = load_learner(learn.export())
     assert 'Shrink' in [name for name,_ in predictor.description['item']]
     for f in files: assert torch.equal(predictor.predict(f)[2], learn.predict(f)[2])
 
-@pytest.mark.parametrize('arch,kw', [(efficientnet_lite0, dict(pretrained=True)), (efficientnet_lite0, {}), (resnet18, dict(lin_ftrs=[64, 32], ps=[.1, .2, .3], bn_final=True)),
-                                     (resnet18, dict(cut=6, concat_pool=False)), (SMALL, dict(ps=0., n_out=3)), ('vit_tiny_patch16_224', {}),
-                                     (import_torchvision().models.mobilenet_v3_small, {})], ids=str)
+@pytest.mark.parametrize('arch,kw', [
+    (efficientnet_lite0, dict(pretrained=True)), (efficientnet_lite0, {}),
+    (resnet18, dict(lin_ftrs=[64, 32], ps=[.1, .2, .3], bn_final=True)), (resnet18, dict(cut=6, concat_pool=False)),
+    (SMALL, dict(ps=0., n_out=3)), ('vit_tiny_patch16_224', {}),
+    (import_torchvision().models.mobilenet_v3_small, {})], ids=str)
 def test_every_origin_of_an_architecture(tmp_path, arch, kw):
     learn = learner(tmp_path, loaders(item_tfms=Resize(224 if 'vit' in str(arch) else 64)), arch, **kw)
     same_predictions(learn, load_learner(learn.export()), PICS[:3])
@@ -84,11 +94,15 @@ def test_whatever_opens_a_picture(tmp_path):
     predictor = load_learner(learner(tmp_path).export())
     file = tmp_path/'p.png'
     Image.fromarray(PICS[0]).save(file)
-    probs = [predictor.predict(o)[2] for o in (PICS[0], file, str(file), file.read_bytes(), Image.open(file), PILImage.create(file), torch.from_numpy(PICS[0].copy()))]
+    forms = [PICS[0], file, str(file), file.read_bytes(), Image.open(file), PILImage.create(file),
+             torch.from_numpy(PICS[0].copy())]
+    probs = [predictor.predict(o)[2] for o in forms]
     assert all(torch.equal(p, probs[0]) for p in probs)
     assert predictor.predict_batch(L(file, file)).shape == (2, 3)
 
-@pytest.mark.parametrize('loss,act', [(nn.BCEWithLogitsLoss(), torch.sigmoid), (BCEWithLogitsLossFlat(thresh=.3), torch.sigmoid), (MSELossFlat(), lambda x: x)], ids=str)
+@pytest.mark.parametrize('loss,act', [
+    (nn.BCEWithLogitsLoss(), torch.sigmoid), (BCEWithLogitsLossFlat(thresh=.3), torch.sigmoid),
+    (MSELossFlat(), lambda x: x)], ids=str)
 def test_the_activation_of_the_loss(tmp_path, loss, act):
     learn = learner(tmp_path, loss_func=loss)
     predictor = load_learner(learn.export())
@@ -101,7 +115,8 @@ def test_thresholds(tmp_path):
     predictor = load_learner(learn.export('here.safetensors', thresholds=[.1, .9, .5]))
     assert predictor.thresholds == predictor.description['thresholds'] == [.1, .9, .5]
     names, decision, probs = predictor.predict(PICS[1])
-    assert decision.tolist() == [float(p) > t for p,t in zip(probs, [.1, .9, .5])] and names == [n for n,d in zip(NAMES, decision) if d]
+    assert decision.tolist() == [float(p) > t for p,t in zip(probs, [.1, .9, .5])]
+    assert names == [n for n,d in zip(NAMES, decision) if d]
     predictor.thresholds = 0
     assert predictor.predict(PICS[1])[0] == NAMES and predictor.thresholds == [0.]*3
     predictor.thresholds = torch.ones(3)
@@ -109,11 +124,13 @@ def test_thresholds(tmp_path):
     assert load_learner(learn.export(thresholds=.25)).thresholds == [.25]*3
 
 def test_names_that_json_must_keep(tmp_path):
-    block = DataBlock((ImageBlock, CategoryBlock), get_x=lambda i: PICS[i], get_y=lambda i: ['Bär "é"', 'a\nb', '熊'][i%3], splitter=IndexSplitter([20, 21, 22]), item_tfms=Resize(64))
-    learn = learner(tmp_path, block.dataloaders(range(24), bs=8, device='cpu'))
-    assert load_learner(learn.export()).vocab == sorted(['Bär "é"', 'a\nb', '熊'])
-    numbers = DataBlock((ImageBlock, CategoryBlock), get_x=lambda i: PICS[i], get_y=lambda i: np.int64(i%3), splitter=IndexSplitter([20, 21, 22]), item_tfms=Resize(64))
-    learn = learner(tmp_path, numbers.dataloaders(range(24), bs=8, device='cpu'))
+    def named(get_y):
+        block = DataBlock((ImageBlock, CategoryBlock), get_x=lambda i: PICS[i], get_y=get_y,
+                          splitter=IndexSplitter([20, 21, 22]), item_tfms=Resize(64))
+        return learner(tmp_path, block.dataloaders(range(24), bs=8, device='cpu'))
+    odd = ['Bär "é"', 'a\nb', '熊']
+    assert load_learner(named(lambda i: odd[i%3]).export()).vocab == sorted(odd)
+    learn = named(lambda i: np.int64(i%3))
     predictor = load_learner(learn.export())
     assert predictor.vocab == [0, 1, 2] and predictor.predict(PICS[0])[0] == learn.predict(PICS[0])[0]
 
@@ -124,7 +141,8 @@ def test_the_file_is_data(tmp_path):
     with safe_open(file, 'pt') as f: meta, keys = f.metadata(), set(f.keys())
     d = json.loads(meta['course_lib'])
     assert keys == set(learn.model.state_dict())
-    assert d['arch'] == ['timm', SMALL] and d['format'] == 1 and d['library'].startswith('course_lib ') and d['vocab'] == NAMES and d['activation'] == 'sigmoid'
+    assert d['arch'] == ['timm', SMALL] and d['format'] == 1 and d['library'].startswith('course_lib ')
+    assert d['vocab'] == NAMES and d['activation'] == 'sigmoid'
     assert dict(d['item'])['Resize'] == dict(size=[64, 64], method='squish', pad_mode='reflection')
 
 def test_a_trained_learner_goes_on_after_export(tmp_path):
@@ -132,7 +150,8 @@ def test_a_trained_learner_goes_on_after_export(tmp_path):
     with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-2)
     before, rng = {k: v.clone() for k,v in learn.model.state_dict().items()}, torch.get_rng_state()
     predictor = load_learner(learn.export())
-    assert all(torch.equal(v, before[k]) for k,v in learn.model.state_dict().items()) and torch.equal(rng, torch.get_rng_state())
+    assert all(torch.equal(v, before[k]) for k,v in learn.model.state_dict().items())
+    assert torch.equal(rng, torch.get_rng_state())
     same_predictions(learn, predictor, PICS[:3])
     assert dict(predictor.description['batch'])['Normalize']['mean'] == pytest.approx([127/255]*3)
     with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-2)
@@ -154,11 +173,13 @@ def test_in_a_new_process_without_code_or_network(tmp_path):
     learn = learner(tmp_path, pretrained=True, arch=efficientnet_lite0)
     file, picture = learn.export(), tmp_path/'p.png'
     Image.fromarray(PICS[2]).save(picture)
-    out = subprocess.run([sys.executable, '-c', PROGRAM, file, picture], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    command = [sys.executable, '-c', PROGRAM, file, picture]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     names, decision, probs, events = json.loads(out)
     a, b, c = learn.predict(picture)
     assert (names, decision, probs) == (list(a), b.tolist(), c.tolist())
-    assert not {e for e,_ in events} & {'pickle.find_class', 'exec', 'compile', 'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen', 'os.system', 'urllib.Request'}
+    assert not {e for e,_ in events} & {'pickle.find_class', 'exec', 'compile', 'socket.connect', 'socket.getaddrinfo',
+                                        'subprocess.Popen', 'os.system', 'urllib.Request'}
     opened = {Path(f).name for e,f in events if e == 'open'}
     assert opened <= {file.name}, 'no pretrained weights are read'
 
@@ -175,13 +196,15 @@ ELSEWHERE = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps
 def test_on_another_device(tmp_path):
     learn = learner(tmp_path)
     there = load_learner(learn.export(), device=ELSEWHERE)
-    torch.testing.assert_close(there.get_preds(PICS), learn.get_preds(dl=learn.dls.test_dl(PICS))[0], atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(there.to('cpu').get_preds(PICS, bs=8), learn.get_preds(dl=learn.dls.test_dl(PICS))[0])
+    here = learn.get_preds(dl=learn.dls.test_dl(PICS))[0]
+    torch.testing.assert_close(there.get_preds(PICS), here, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(there.to('cpu').get_preds(PICS, bs=8), here)
     back = load_learner(learner(tmp_path, loaders().to(ELSEWHERE)).export())
     assert back.device.type == 'cpu' and back.predict(PICS[0])[2].device.type == 'cpu'
 
 def test_says_what_it_is(tmp_path):
-    assert repr(load_learner(learner(tmp_path).export())) == f'Predictor: multicategory of black, grizzly, teddy; {SMALL} on cpu'
+    said = f'Predictor: multicategory of black, grizzly, teddy; {SMALL} on cpu'
+    assert repr(load_learner(learner(tmp_path).export())) == said
     assert repr(load_learner(learner(tmp_path, loaders('points')).export())) == f'Predictor: points; {SMALL} on cpu'
 
 # ---- save, load
@@ -190,16 +213,21 @@ def small(path, opt_func=Adam, **kw):
     set_seed(3)
     x = torch.randn(64, 5)
     dl = DataLoader(list(zip(x, (x[:, :2] > 0).float())), bs=8, shuffle=True)
-    return Learner(DataLoaders(dl, dl), nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)), nn.BCEWithLogitsLoss(), opt_func, path=path, **kw)
+    model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    return Learner(DataLoaders(dl, dl), model, nn.BCEWithLogitsLoss(), opt_func, path=path, **kw)
 
 def fit(learn, seed, n=2, **kw):
     set_seed(seed)
     with learn.no_logging(), learn.no_bar(): learn.fit(n, 0.01, **kw)
 
-def states(learn): return [*learn.model.state_dict().values(), *(t for s in learn.opt.state.values() for t in s.values())]
+def states(learn):
+    of_the_optimiser = [t for s in learn.opt.state.values() for t in s.values()]
+    return [*learn.model.state_dict().values(), *of_the_optimiser]
 def equal(a, b): return len(states(a)) == len(states(b)) and all(torch.equal(p, q) for p,q in zip(states(a), states(b)))
 
-@pytest.mark.parametrize('opt', [Adam, partial(SGD, mom=.9), partial(torch.optim.RMSprop, momentum=.5)], ids=['Adam', 'SGD', 'RMSprop'])
+OPTIMISERS = dict(Adam=Adam, SGD=partial(SGD, mom=.9), RMSprop=partial(torch.optim.RMSprop, momentum=.5))
+
+@pytest.mark.parametrize('opt', OPTIMISERS.values(), ids=list(OPTIMISERS))
 @pytest.mark.parametrize('wd_bn_bias', [False, True])
 def test_goes_on_as_without_the_interruption(tmp_path, opt, wd_bn_bias):
     whole = small(tmp_path, opt, wd_bn_bias=wd_bn_bias)
@@ -236,7 +264,8 @@ def test_rates_from_numpy_can_be_read_again(tmp_path):
 def test_names_of_files(tmp_path):
     learn = small(tmp_path)
     assert learn.save('a') == learn.save('a.pth') == learn.save(Path('a')) == tmp_path/'models'/'a.pth'
-    assert learn.save(tmp_path/'deep'/'er'/'b') == tmp_path/'deep'/'er'/'b.pth' and learn.load(tmp_path/'deep'/'er'/'b', with_opt=False) is learn
+    assert learn.save(tmp_path/'deep'/'er'/'b') == tmp_path/'deep'/'er'/'b.pth'
+    assert learn.load(tmp_path/'deep'/'er'/'b', with_opt=False) is learn
     assert learn.save('epoch1.5').name == 'epoch1.5.pth'
     with pytest.warns(UserWarning, match='no state of an optimiser'): learn.load('a')
 
