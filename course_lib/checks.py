@@ -16,7 +16,9 @@ __all__ = ['brief', 'is_missing', 'noting', 'about_function', 'about_item', 'odd
            'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
            'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
            'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'check_magnitude', 'check_crop_size']
+           'check_point_counts', 'check_point_has_picture', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import operator
@@ -447,8 +449,9 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
     "Raise `ValueError` unless `targ` has a whole class number for each row of activations in `inp`."
     inp = inp.movedim(axis, -1)
     if inp.shape == targ.shape or targ.is_floating_point():
-        raise ValueError(f'cross-entropy needs whole class numbers, but the target has shape {tuple(targ.shape)} and '
-                         f'type {targ.dtype}. For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
+        raise ValueError('cross-entropy needs whole class numbers, but the target has shape '
+                         f'{tuple(targ.shape)} and type {targ.dtype}. '
+                         'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
 # %% ../nbs/lib/checks.ipynb #f662157a
@@ -468,7 +471,8 @@ def check_columns(inp, targ):
 
 def check_average(average, known):
     "Raise `ValueError` unless `average` is one of `known`."
-    if average not in known: raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+    if average in known: return
+    raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
@@ -615,3 +619,66 @@ def check_crop_size(min_scale, size):
     "Random crops, asked for by a `min_scale` other than 1, come with a size. Raises `ValueError`."
     if min_scale == 1. or size is not None: return size
     raise ValueError(f"min_scale={min_scale} asks for random crops, and they need a size: pass `size=` too.")
+
+# %% ../nbs/lib/checks.ipynb #3de20322
+def check_frame_name(fn):
+    "Raise `ValueError` unless the name of the picture `fn` is that of a frame."
+    if Path(fn).stem.endswith('_rgb'): return
+    raise ValueError(f'{fn}: the name of a frame ends in `_rgb`, such as frame_00003_rgb.jpg. '
+                     'If this is no frame, leave it out of the items.')
+
+def check_pose_exists(fn):
+    "Raise `FileNotFoundError` if the pose file `fn` is missing."
+    if Path(fn).exists(): return
+    raise FileNotFoundError(f'{fn}: there is no pose file for this frame. Get it again, or remove its picture.')
+
+def check_cal_exists(fn):
+    "Raise `FileNotFoundError` if the camera's file `fn` is missing."
+    if Path(fn).exists(): return
+    raise FileNotFoundError(f"{fn}: there is no such file. Each person's folder needs the `rgb.cal` of its camera.")
+
+# %% ../nbs/lib/checks.ipynb #16b9f23d
+def rows_of_numbers(
+    fn # A file of numbers
+) -> list: # A list of floats for each line that is not empty
+    "The numbers in `fn`. Raises `ValueError`, with its name, if there is something else in it."
+    try: return [[float(v) for v in line.split()] for line in Path(fn).read_text().splitlines() if line.strip()]
+    except ValueError:
+        raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
+
+def check_pose(fn, rows):
+    "Raise `ValueError` unless these are the rows of a pose: a rotation and a centre."
+    if [len(r) for r in rows] == [3]*4: return
+    raise ValueError(f'{fn}: a pose is four rows of three numbers, three for the rotation and one for the centre, '
+                     f'but this file has rows of {[len(r) for r in rows]} numbers.')
+
+def check_cal(fn, rows):
+    "Raise `ValueError` unless these rows begin with a camera's matrix."
+    if [len(r) for r in rows[:3]] == [3, 3, 3] and rows[0][0] > 0 and rows[1][1] > 0 and rows[2] == [0, 0, 1]: return
+    raise ValueError(f"{fn}: this is not a camera's calibration. "
+                     'It must begin with three rows of three numbers: fx 0 cx, 0 fy cy, 0 0 1.')
+
+# %% ../nbs/lib/checks.ipynb #2c311b0d
+def check_before_camera(centre): # Three numbers, in millimetres
+    "Raise `ValueError` unless this point can be seen."
+    X, Y, Z = centre
+    if 0 < Z < math.inf and math.isfinite(X) and math.isfinite(Y): return
+    raise ValueError(f'the centre is ({X:g}, {Y:g}), at depth {Z:g}; '
+                     'only what is before the camera (depth above 0) can be seen.')
+
+def check_frame_size(fn,  # A picture; only its header is read
+                     size # The (height, width) that its camera's file speaks of, or `None`
+                    ):
+    "Raise `ValueError` unless the picture has this size."
+    if size is None: return
+    from PIL import Image
+    with Image.open(fn) as im: width, height = im.size
+    if (height, width) == size: return
+    raise ValueError(f'{fn} is {width}x{height} pixels, but the `rgb.cal` beside it belongs to pictures of '
+                     f'{size[1]}x{size[0]}: the point would be in the wrong place.')
+
+def check_as_many_points(pred, targ):
+    "Raise `ValueError` unless there are as many predicted points as true ones."
+    if pred.numel() == targ.numel(): return
+    raise ValueError(f'{list(pred.shape)} are other points than {list(targ.shape)}: '
+                     'as many are expected as there are targets.')

@@ -4,25 +4,25 @@
 
 # %% auto #0
 __all__ = ['RandomSplitter', 'ColSplitter', 'IndexSplitter', 'FuncSplitter', 'GrandparentSplitter', 'CategoryMap',
-           'TensorCategory', 'TensorMultiCategory', 'Category', 'Categorize', 'MultiCategorize', 'MultiCategory',
-           'OneHotEncode', 'MultiCategorizeOneHot', 'TransformBlock', 'CategoryBlock', 'MultiCategoryBlock',
-           'RegressionBlock', 'EncodedMultiCategorize', 'RegressionSetup', 'Order', 'Described', 'SampleTransform',
+           'TensorCategory', 'TensorMultiCategory', 'Category', 'Categorize', 'MultiCategory', 'MultiCategorize',
+           'OneHotEncode', 'MultiCategorizeOneHot', 'EncodedMultiCategorize', 'RegressionSetup', 'TransformBlock',
+           'CategoryBlock', 'MultiCategoryBlock', 'RegressionBlock', 'Order', 'Described', 'SampleTransform',
            'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
-import copy, inspect, os
+import copy, inspect
 from .core import *
-from .dataloaders import *
 from .checks import *
-from .fused import fuse, earlier
+from .fused import earlier, fuse
+from .dataloaders import *
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
-def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
-                   seed:int=None        # Same seed, same split
-                  ):
-    "A splitter that draws the validation items at random. The positions are those that fastai draws from the same seed."
-    if not isinstance(valid_pct, (int, float)): raise TypeError(f"valid_pct is a number, not a {type(valid_pct).__name__}. Were the parentheses forgotten? `splitter=RandomSplitter()`")
-    if not 0 < valid_pct < 1: raise ValueError(f"valid_pct={valid_pct}: it is the part for validation, between 0 and 1, such as 0.2.")
+def RandomSplitter(
+    valid_pct:float=0.2, # The part that goes to validation
+    seed:int=None,       # Same seed, same split
+):
+    "A splitter that draws the validation items at random: those that fastai draws from the same seed."
+    check_fraction(valid_pct)
     def _random(items):
         g = None if seed is None else torch.Generator().manual_seed(seed)
         order = torch.randperm(len(items), generator=g).tolist()
@@ -30,30 +30,31 @@ def RandomSplitter(valid_pct:float=0.2, # The part that goes to validation
         return L(order[cut:]), L(order[:cut])
     return _random
 
-# %% ../nbs/03_datablock.ipynb #eec6e09b
+# %% ../nbs/03_datablock.ipynb #d09aa2aa
 def _column(df, col):
-    if not hasattr(df, 'columns'): raise TypeError(f"ColSplitter needs a DataFrame, not a {type(df).__name__}.")
-    if isinstance(col, int): return df.iloc[:, col]
-    if col not in df.columns: raise KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, df.columns))}.")
-    return df[col]
+    if isinstance(col, int): return check_is_table(df).iloc[:, col]
+    if col in check_is_table(df).columns: return df[col]
+    raise no_such_column(col, df.columns)
 
-def ColSplitter(col='is_valid', # Name or number of the column
-                on=None         # The value (or list of values) that means validation; `None`: the column is true or false
-               ):
-    "A splitter that reads the validation set from a column of a DataFrame. It returns positions, whatever the index is."
+def _means_valid(values, col, on):
+    if on is None: return check_true_or_false(values, col).astype(bool)
+    return values.isin(on if isinstance(on, (list, tuple, set, L)) else [on])
+
+# %% ../nbs/03_datablock.ipynb #eec6e09b
+def ColSplitter(
+    col='is_valid', # Name or number of the column
+    on=None,        # The value (or list of values) that means validation; `None`: the column is true or false
+):
+    "A splitter that reads the validation set from a column of a DataFrame. It gives positions, whatever the index is."
     def _by_column(df):
-        values = _column(df, col)
-        if on is not None: mask = values.isin(on if isinstance(on, (list, tuple, set, L)) else [on])
-        elif odd := [v for v in values.unique() if is_missing(v) or v not in (True, False)]:
-            odd = odd[0]
-            raise ValueError(f"Column {col!r} should be true or false, but holds {odd!r}. Say which value means validation: `ColSplitter({col!r}, on=...)`.")
-        else: mask = values.astype(bool)
-        mask = mask.to_numpy()
+        mask = _means_valid(_column(df, col), col, on).to_numpy()
         return L(np.flatnonzero(~mask).tolist()), L(np.flatnonzero(mask).tolist())
     return _by_column
 
 # %% ../nbs/03_datablock.ipynb #344a65af
-def IndexSplitter(valid_idx): # Positions of the validation items
+def IndexSplitter(
+    valid_idx, # Positions of the validation items
+):
     "A splitter with the validation positions given."
     def _by_index(items):
         valid = [int(i) for i in valid_idx]
@@ -61,40 +62,50 @@ def IndexSplitter(valid_idx): # Positions of the validation items
         return L(i for i in range(len(items)) if i not in held), L(valid)
     return _by_index
 
-def FuncSplitter(func): # Function of an item; true means validation
+# %% ../nbs/03_datablock.ipynb #6b89348a
+def FuncSplitter(
+    func, # Function of an item; true means validation
+):
     "A splitter that asks `func` about each item."
     def _by_func(items):
-        valid = [i for i,yes in enumerate(each_item(func, items)) if yes]
-        return IndexSplitter(valid)(items)
+        return IndexSplitter([i for i,yes in enumerate(each_item(func, items)) if yes])(items)
     return _by_func
 
+# %% ../nbs/03_datablock.ipynb #274e30a7
 def GrandparentSplitter(train_name='train', valid_name='valid'):
-    "A splitter by the name of the folder two levels above each file."
+    "A splitter by the name of the folder two levels above each file; a list of names is fine too."
     def _by_grandparent(items):
-        names = [Path(o).parent.parent.name for o in items]
-        def having(name): return L(i for i,n in enumerate(names) if n in (name if isinstance(name, (list, tuple)) else [name]))
+        folders = [Path(o).parent.parent.name for o in items]
+        def having(names): return L(i for i,folder in enumerate(folders) if folder in L(names))
         return having(train_name), having(valid_name)
     return _by_grandparent
 
 # %% ../nbs/03_datablock.ipynb #cda072db
 class CategoryMap(L):
     "A vocabulary: names in a fixed order, and `o2i`, the number of each name."
-    def __init__(self, items=(), add_na=False, **kw):
+    def __init__(self,
+        items=(),     # The names
+        add_na=False, # A place for names that are not among them: number 0, '#na#'
+        **kw
+    ):
         super().__init__(L('#na#') + L(items) if add_na else items, **kw)
         self.o2i = {o: i for i,o in enumerate(self.items)}
 
 # %% ../nbs/03_datablock.ipynb #c2df24fc
-class TensorCategory(TensorBase): "The number of one category: an int64 scalar, or `[B]` for a batch."
-class TensorMultiCategory(TensorBase): "Several categories: their numbers, or 0. and 1. for each class, `[n_classes]`, float32."
+class TensorCategory(TensorBase):
+    "The number of one category: an int64 scalar, or `[B]` for a batch."
+class TensorMultiCategory(TensorBase):
+    "Several categories: their numbers, or 0. and 1. for each class, `[n_classes]`, float32."
 
-class Category(str):
-    "The name of a category, which knows how to show itself."
-    def show(self, ctx=None, **kw): return _show_title(self, ctx, **kw)
-
+# %% ../nbs/03_datablock.ipynb #38f2e356
 def _show_title(text, ctx, color='black', **kw):
     if ctx is None: print(text)
     else: ctx.set_title(text, color=color, fontsize=10, **kw)
     return ctx
+
+class Category(str):
+    "The name of a category, which knows how to show itself."
+    def show(self, ctx=None, **kw): return _show_title(self, ctx, **kw)
 
 # %% ../nbs/03_datablock.ipynb #172844e9
 class Categorize:
@@ -102,56 +113,45 @@ class Categorize:
     target_kind = 'category' # so files of models (chapter 14) call it
     def __init__(self, vocab=None, sort=True, add_na=False):
         self.sort, self.add_na, self.given = sort, add_na, vocab is not None
-        self.vocab = CategoryMap(_check_vocab(vocab), add_na=add_na) if self.given else None # a given one keeps its order
+        self.vocab = CategoryMap(check_vocab(vocab), add_na=add_na) if self.given else None # in the order given
 
-    def names(self, value):
-        "The labels in `value`: here it is one label itself."
-        if is_missing(value): raise ValueError(f"The label is missing ({value!r}). Every item needs exactly one; drop the row or label it.")
-        if isinstance(value, (list, tuple, set, dict, L)): raise TypeError(f"One label is expected, but there is a {type(value).__name__}: {value!r}. For several labels use `MultiCategoryBlock`.")
-        return [value]
-
-    def check_value(self, value): self.names(value)
-
-    def setup(self, values):
-        if self.given: return
-        found = list(dict.fromkeys(n for v in values for n in self.names(v)))
-        if not found: raise ValueError("There is no label at all in the training split, so there is no vocabulary.")
-        if len({isinstance(n, str) for n in found}) > 1: raise TypeError(f"Labels must all be of one type, but there are {found[0]!r} and {next(n for n in found if isinstance(n, str) != isinstance(found[0], str))!r}.")
-        self.vocab = CategoryMap(sorted(found) if self.sort else found, add_na=self.add_na)
-
-    def check(self, values):
-        "Every label of every item must be in the vocab: a clear error now, rather than one in the middle of training."
-        unknown = {}
-        for i,v in enumerate(values):
-            for n in self.names(v):
-                if n not in self.vocab.o2i and not self.add_na: unknown.setdefault(n, []).append(i)
-        if unknown: raise ValueError(_unknown_labels(unknown, self.given))
+    def names(self, value): return [check_one_label(value)]
+    def __call__(self, label): return TensorCategory(self.number(self.names(label)[0]))
+    def decode(self, t): return Category(self.vocab[int(t)])
 
     @property
     def c(self): return len(self.vocab)
 
-    def number(self, name):
-        if name in self.vocab.o2i: return self.vocab.o2i[name]
-        if self.add_na: return 0
-        raise ValueError(f"Label {name!r} is not in the vocab: {', '.join(map(str, self.vocab))}.")
+# %% ../nbs/03_datablock.ipynb #80229e41
+@patch
+def number(self:Categorize, name) -> int:
+    "The number of a name in the vocab."
+    if name in self.vocab.o2i: return self.vocab.o2i[name]
+    if self.add_na: return 0
+    raise ValueError(f"Label {name!r} is not in the vocab: {', '.join(map(str, self.vocab))}.")
 
-    def __call__(self, label): return TensorCategory(self.number(self.names(label)[0]))
-    def decode(self, t): return Category(self.vocab[int(t)])
+# %% ../nbs/03_datablock.ipynb #ed96abf6
+@patch
+def setup(self:Categorize, values):
+    "Make the vocab of the labels in the training values, unless one was given."
+    if self.given: return
+    found = check_found_labels(list(dict.fromkeys(n for v in values for n in self.names(v))))
+    self.vocab = CategoryMap(sorted(found) if self.sort else found, add_na=self.add_na)
 
 # %% ../nbs/03_datablock.ipynb #7c427281
-def _unknown_labels(unknown, given):
-    few = '; '.join(f"{n!r} at item{'s' if len(i) > 1 else ''} {', '.join(map(str, i[:5]))}{' ...' if len(i) > 5 else ''}" for n,i in list(unknown.items())[:5])
-    return (f"{len(unknown)} label{'s' if len(unknown) > 1 else ''} not in the vocab, which {'was given' if given else 'is made from the training split'}: {few}. "
-            + ("Correct these labels, or the vocab." if given else "Move such an item to training, correct its label, or give the whole list: `vocab=[...]`."))
+@patch
+def check_value(self:Categorize, value): self.names(value)
 
-def _check_vocab(vocab):
-    if isinstance(vocab, str): raise TypeError(f"vocab is a list of names, not the string {vocab!r}.")
-    names = list(vocab)
-    twice = next((n for i,n in enumerate(names) if n in names[:i]), None)
-    if twice is not None: raise ValueError(f"The vocab has {twice!r} twice.")
-    return names
+@patch
+def check(self:Categorize, values):
+    "Every label of every item must be in the vocab: a clear error now, rather than one in the middle of training."
+    if not self.add_na: check_known([self.names(v) for v in values], self.vocab.o2i, self.given)
 
 # %% ../nbs/03_datablock.ipynb #edafb7b4
+class MultiCategory(L):
+    "The names of several categories, which know how to show themselves."
+    def show(self, ctx=None, sep='; ', **kw): return _show_title(sep.join(map(str, self)), ctx, **kw)
+
 class MultiCategorize(Categorize):
     "A list of labels to their numbers, and back. A missing list, or an empty one, means none of the classes."
     target_kind = 'multicategory' # so files of models (chapter 14) call it
@@ -159,19 +159,11 @@ class MultiCategorize(Categorize):
 
     def names(self, value):
         if is_missing(value): return []
-        if isinstance(value, str):
-            raise TypeError(f"The labels of an item must be a list, but are the string {value!r}, which would count as a list of letters. Split it: `.split(' ')`.")
-        if not isinstance(value, (list, tuple, set, np.ndarray, L)): raise TypeError(f"The labels of an item must be a list, but are {value!r}. One label? `[{value!r}]`.")
-        for n in value:
-            if isinstance(n, (list, tuple, set, dict, L)): raise TypeError(f"Each label must be a name, but there is a {type(n).__name__}: {n!r}.")
-        return [n for n in value if not is_missing(n)]
+        return [n for n in check_label_list(value) if not is_missing(n)]
 
-    def __call__(self, labels): return TensorMultiCategory([self.number(n) for n in self.names(labels)], dtype=torch.int64)
+    def __call__(self, labels):
+        return TensorMultiCategory([self.number(n) for n in self.names(labels)], dtype=torch.int64)
     def decode(self, t): return MultiCategory(self.vocab[int(i)] for i in t)
-
-class MultiCategory(L):
-    "The names of several categories, which know how to show themselves."
-    def show(self, ctx=None, sep='; ', **kw): return _show_title(sep.join(map(str, self)), ctx, **kw)
 
 # %% ../nbs/03_datablock.ipynb #2516b0b7
 class OneHotEncode:
@@ -181,18 +173,41 @@ class OneHotEncode:
     def setup(self, values): pass
     def __call__(self, numbers):
         v = torch.zeros(self.c)
-        v[numbers.as_subclass(Tensor)] = 1.
+        v[plain(numbers)] = 1.
         return TensorMultiCategory(v)
-    def decode(self, v): return TensorMultiCategory(torch.nonzero(v.as_subclass(Tensor) > 0.5).flatten())
+    def decode(self, v): return TensorMultiCategory(torch.nonzero(plain(v) > 0.5).flatten())
 
 # %% ../nbs/03_datablock.ipynb #47c1bd00
 class MultiCategorizeOneHot(MultiCategorize):
-    "A list of labels to a vector of 0. and 1. over the vocab, and back: what `MultiCategorize`, then `OneHotEncode` give."
+    "A list of labels to a vector of 0. and 1. over the vocab, and back: `MultiCategorize`, then `OneHotEncode`."
     def __call__(self, labels): # by way of numpy: cheaper than two small tensors
         v = np.zeros(self.c, dtype='float32')
         for n in self.names(labels): v[self.number(n)] = 1.
         return TensorMultiCategory(torch.from_numpy(v))
     def decode(self, v): return super().decode(OneHotEncode().decode(v))
+
+# %% ../nbs/03_datablock.ipynb #31091314
+class EncodedMultiCategorize:
+    "Labels that are 0 and 1 already, one for each name in `vocab`."
+    target_kind = 'multicategory' # so files of models (chapter 14) call it
+    def __init__(self, vocab):
+        self.vocab = CategoryMap(check_vocab(check_has_names(vocab)))
+        self.c = len(self.vocab)
+
+    def check_value(self, v): check_encoded(v, self.c)
+    def __call__(self, v): return TensorMultiCategory(torch.as_tensor(np.asarray(v, dtype='float32')))
+    def decode(self, v): return MultiCategory(self.vocab[int(i)] for i in OneHotEncode().decode(v))
+
+# %% ../nbs/03_datablock.ipynb #fc08a5d2
+class RegressionSetup:
+    "Numbers as a float32 tensor."
+    target_kind = 'numbers' # so files of models (chapter 14) call it
+    def __init__(self, c=None): self.c = c
+    def check_value(self, v): check_numbers(v)
+    def setup(self, values): self.c = self.c or np.size(values[0])
+    def check(self, values): check_one_size(values, self.c)
+    def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
+    def decode(self, v): return v
 
 # %% ../nbs/03_datablock.ipynb #fc7169cc
 class TransformBlock:
@@ -201,54 +216,29 @@ class TransformBlock:
         type_tfms=None,  # Functions that make the value of what the getter gives
         item_tfms=None,  # Transforms of a sample
         batch_tfms=None, # Transforms of a batch
-        watch=None,      # Generator function of the batches of an epoch and of `split_idx`, as `DataLoader` takes it
+        watch=None,      # Generator function of an epoch's batches, and of `split_idx`
     ):
         self.type_tfms, self.item_tfms, self.batch_tfms = L(type_tfms), L(item_tfms), L(batch_tfms)
         self.watch = watch
 
-def CategoryBlock(vocab=None, sort=True, add_na=False):
+# %% ../nbs/03_datablock.ipynb #608f401e
+def CategoryBlock(vocab=None, sort=True, add_na=False) -> TransformBlock:
     "Exactly one category. The value is a `TensorCategory`, int64."
     return TransformBlock(type_tfms=Categorize(vocab, sort=sort, add_na=add_na))
 
-def MultiCategoryBlock(encoded=False, vocab=None, add_na=False):
-    "Any number of categories, also none. The value is a `TensorMultiCategory` of 0. and 1., float32; `encoded`: it is given as such, with `vocab`."
-    return TransformBlock(type_tfms=EncodedMultiCategorize(vocab) if encoded else MultiCategorizeOneHot(vocab, add_na=add_na))
+def MultiCategoryBlock(encoded=False, vocab=None, add_na=False) -> TransformBlock:
+    """Any number of categories, also none. The value is a `TensorMultiCategory` of 0. and 1., float32.
 
-def RegressionBlock(n_out=None):
+    `encoded`: it is given as such, with `vocab`."""
+    return TransformBlock(type_tfms=EncodedMultiCategorize(vocab) if encoded else MultiCategorizeOneHot(vocab, add_na))
+
+def RegressionBlock(n_out=None) -> TransformBlock:
     "One or more numbers. The value is a float32 tensor; `n_out` is found from the data unless given."
     return TransformBlock(type_tfms=RegressionSetup(n_out))
 
-# %% ../nbs/03_datablock.ipynb #31091314
-class EncodedMultiCategorize:
-    "Labels that are 0 and 1 already, one for each name in `vocab`."
-    target_kind = 'multicategory' # so files of models (chapter 14) call it
-    def __init__(self, vocab):
-        if vocab is None: raise ValueError("Encoded labels carry no names: give the list, `MultiCategoryBlock(encoded=True, vocab=[...])`.")
-        self.vocab, self.c = CategoryMap(_check_vocab(vocab)), len(vocab)
-    def check_value(self, v):
-        v = np.asarray(v)
-        if v.shape != (self.c,) or not np.isin(v, (0, 1)).all(): raise ValueError(f"An encoded label has {self.c} entries, 0 or 1 for each name in the vocab, but this is {v.tolist()}.")
-    def __call__(self, v): return TensorMultiCategory(torch.as_tensor(np.asarray(v, dtype='float32')))
-    def decode(self, v): return MultiCategory(self.vocab[int(i)] for i in OneHotEncode().decode(v))
-
-class RegressionSetup:
-    "Numbers as a float32 tensor."
-    target_kind = 'numbers' # so files of models (chapter 14) call it
-    def __init__(self, c=None): self.c = c
-    def check_value(self, v):
-        try: finite = np.isfinite(np.asarray(v, dtype='float32')).all()
-        except (TypeError, ValueError): finite = False
-        if not finite: raise ValueError(f"A number or a list of numbers is expected, none missing, but there is {v!r}.")
-    def setup(self, values): self.c = self.c or np.size(values[0])
-    def check(self, values):
-        odd = next((i for i,v in enumerate(values) if np.size(v) != self.c), None)
-        if odd is not None: raise ValueError(f"Item {odd} has {np.size(values[odd])} numbers, but {self.c} are expected: {values[odd]!r}.")
-    def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
-    def decode(self, v): return v
-
 # %% ../nbs/03_datablock.ipynb #7a4186fa
 class Order:
-    "When a transform has its turn: those with lower numbers come first. The numbers are fastai's."
+    "When it is a transform's turn: lower numbers come first."
     VALUE = 0      # as the getters gave it: points to -1..1, functions of your own
     CUT = 1        # pictures cut to one size
     REDUCE = 4     # pictures opened no larger than needed
@@ -265,7 +255,7 @@ class Described:
     for_targets = False # is it about targets only? Then files of models do without it
     known = {}          # the classes of the course that say `saved`, by name
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs): # called by Python for each subclass
         super().__init_subclass__(**kwargs)
         if 'saved' in vars(cls) and cls.__module__.startswith('course_lib'): Described.known[cls.__name__] = cls
 
@@ -280,7 +270,7 @@ class Described:
 
 # %% ../nbs/03_datablock.ipynb #0b1eb22a
 class SampleTransform(Described):
-    "A transform of a whole sample or batch: one `draw` for all of its entries, then `apply` on each. `order` says who comes first."
+    "A transform of a whole sample or batch: one `draw` for all of its entries, then `apply` on each."
     order = Order.VALUE # its turn among the transforms
     split_idx = None    # 0: only in training; 1: only in validation; None: in both
 
@@ -289,76 +279,80 @@ class SampleTransform(Described):
     def apply(self, x, drawn):
         "Entry `x` of the sample, changed. An entry that the transform is not about comes back as it is."
         return x
-    def decode_one(self, x):
-        "Undo `apply` for showing, where that is possible."
-        return x
 
-    def __call__(self, sample, split_idx=None): # A tuple, or one value; 1 for validation, else as in training
+    def __call__(self, sample, split_idx=None): # A tuple, or one value
         if not isinstance(sample, tuple): return self((sample,), split_idx)[0]
-        drawn = self.draw(sample, not split_idx)
+        drawn = self.draw(sample, train=not split_idx)
         return tuple(self.apply(x, drawn) for x in sample)
-
-    def decode(self, sample): return tuple(self.decode_one(x) for x in sample)
-    def fuse(self, after):
-        "One transform that does this one and then `after`, if there is a faster way; else `None`."
-    def ahead(self):
-        "For a transform of batches: one of samples that saves it work, such as opening pictures no larger than needed; else `None`."
-    def end_epoch(self, split_idx, whole):
-        "Called after an epoch of batches; `whole`: it was not left early."
     def __repr__(self): return type(self).__name__
+
+# %% ../nbs/03_datablock.ipynb #eaa369e1
+@patch
+def decode_one(self:SampleTransform, x):
+    "Undo `apply` for showing, where that is possible."
+    return x
+
+@patch
+def decode(self:SampleTransform, sample): return tuple(self.decode_one(x) for x in sample)
 
 # %% ../nbs/03_datablock.ipynb #b2e66b7e
 class Pipeline:
     "Transforms in their `order`, for training (`split_idx=0`) or validation (1)."
     def __init__(self, tfms=(), split_idx=0):
         self.all_tfms, self.split_idx = L(t() if isinstance(t, type) else t for t in L(tfms)), split_idx
-        active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, self.split_idx)]
-        self.tfms = self._fused(fuse(sorted(active, key=lambda t: getattr(t, 'order', 0))))
-
-    def _fused(self, tfms):
-        out = []
-        for t in tfms:
-            both = out[-1].fuse(t) if out and isinstance(out[-1], SampleTransform) else None
-            out = out + [t] if both is None else out[:-1] + [both]
-        return L(out)
+        active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, split_idx)]
+        self.tfms = L(fuse(sorted(active, key=lambda t: getattr(t, 'order', Order.VALUE))))
 
     def __call__(self, sample):
         for t in self.tfms: sample = self.step(t, sample)
         return sample
 
-    def step(self, t, sample):
-        "Transform `t` of this pipeline, applied to `sample`."
-        if isinstance(t, SampleTransform): return t(sample, split_idx=self.split_idx)
-        kind = _wanted_type(t)
-        return tuple(t(x) if isinstance(x, kind) else x for x in sample)
-
-    def decode(self, sample):
-        for t in reversed(self.tfms):
-            if isinstance(t, SampleTransform): sample = t.decode(sample)
-        return sample
-
-    def ahead(self): # -> list
-        "What the transforms of this pipeline of batches would have done to the samples already."
-        return [a for t in self.tfms if isinstance(t, SampleTransform) and (a := t.ahead()) is not None]
-
-    def end_epoch(self, whole=True):
-        for t in self.tfms:
-            if isinstance(t, SampleTransform): t.end_epoch(self.split_idx, whole)
-
-    def add(self, tfms): # -> Pipeline
-        "A pipeline with `tfms` too, each in its place."
-        return type(self)(self.all_tfms + L(tfms), self.split_idx)
-
     def __repr__(self): return ' -> '.join(getattr(t, '__name__', None) or repr(t) for t in self.tfms) or 'nothing'
 
+# %% ../nbs/03_datablock.ipynb #1cd7e527
 def _wanted_type(f):
-    try: one = next(iter(inspect.signature(f).parameters.values()))
-    except (StopIteration, TypeError, ValueError): return object
-    return one.annotation if isinstance(one.annotation, type) and one.annotation is not inspect.Parameter.empty else object
+    "The type that the first argument of `f` is annotated with; `object`, which everything is, if there is none."
+    try: one = first(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError): return object # some functions of C do not say
+    kind = getattr(one, 'annotation', object)
+    return kind if isinstance(kind, type) and kind is not inspect.Parameter.empty else object
+
+@patch
+def step(self:Pipeline, t, sample):
+    "Transform `t` of this pipeline, applied to `sample`."
+    if isinstance(t, SampleTransform): return t(sample, split_idx=self.split_idx)
+    kind = _wanted_type(t)
+    return tuple(t(x) if isinstance(x, kind) else x for x in sample)
+
+# %% ../nbs/03_datablock.ipynb #e81d2924
+@patch
+def decode(self:Pipeline, sample):
+    "Undo the transforms that can be undone, last one first."
+    for t in reversed(self.tfms):
+        if isinstance(t, SampleTransform): sample = t.decode(sample)
+    return sample
+
+@patch
+def add(self:Pipeline, tfms) -> Pipeline:
+    "A pipeline with `tfms` too, each in its place."
+    return type(self)(self.all_tfms + L(tfms), self.split_idx)
+
+# %% ../nbs/03_datablock.ipynb #b5f71264
+def _as_list(g):
+    if g is None: return []
+    return list(g) if isinstance(g, (list, tuple, L)) else [g]
+
+def _getters(getters, get_x, get_y, n, n_inp):
+    "One getter for each of `n` blocks, of which `n_inp` are inputs."
+    if getters is None:
+        xs = _as_list(get_x)
+        getters = xs + [None]*(n_inp - len(xs)) + _as_list(get_y)
+        getters += [None]*(n - len(getters))
+    return check_getters(list(getters), n)
 
 # %% ../nbs/03_datablock.ipynb #fb97dcf6
 class DataBlock:
-    "A recipe for data: kinds of variables, where the items come from, how they give `x` and `y`, and who is for validation."
+    "A recipe for data: kinds of variables, where items come from, how they give `x` and `y`, who is for validation."
     def __init__(self,
         blocks=None,     # A block for each variable, inputs first; the item itself, twice, if `None`
         get_items=None,  # Function of the source that lists the items; the source itself if `None`
@@ -370,103 +364,101 @@ class DataBlock:
         *, getters=None, # A function for each block, in place of `get_x` and `get_y`
         n_inp=None,      # How many blocks are inputs; all but the last if `None`
     ):
-        self.blocks = [b if isinstance(b, TransformBlock) else b() for b in L(blocks or (TransformBlock, TransformBlock))]
+        blocks = L(blocks or (TransformBlock, TransformBlock))
+        self.blocks = [b if isinstance(b, TransformBlock) else b() for b in blocks]
         self.n_inp = max(1, len(self.blocks)-1) if n_inp is None else n_inp
-        self.get_items, self.splitter = get_items, splitter or RandomSplitter()
         self.getters = _getters(getters, get_x, get_y, len(self.blocks), self.n_inp)
+        self.get_items, self.splitter = get_items, splitter or RandomSplitter()
         self.item_tfms, self.batch_tfms = L(item_tfms), L(batch_tfms)
 
-    def columns(self):
-        "A `Column` for each block: its getter, then the functions that make its values. Copies, so that a block can be used again."
-        return [Column([g, *map(copy.copy, b.type_tfms)]) for g,b in zip(self.getters, self.blocks)]
+# %% ../nbs/03_datablock.ipynb #f7293581
+@patch
+def columns(self:DataBlock) -> list:
+    "A `Column` for each block: its getter, then the functions that make its values."
+    return [Column([g, *map(copy.copy, b.type_tfms)]) for g,b in zip(self.getters, self.blocks)]
 
-    def datasets(self, source, verbose=False): # A DataFrame, a folder, or what `get_items` takes -> Datasets
-        "The `Datasets` that this recipe makes of `source`."
-        items = _listed(source if self.get_items is None else self.get_items(source))
-        if verbose: print(f'Found {len(items)} items')
-        splits = _checked_splits(self.splitter, items)
-        if verbose: print(f'{len(splits)} datasets of sizes {", ".join(str(len(s)) for s in splits)}')
-        return Datasets(items, self.columns(), splits=splits, n_inp=self.n_inp)
+@patch
+def datasets(self:DataBlock,
+    source,             # A DataFrame, a folder, or what `get_items` takes
+    verbose:bool=False, # Say what is found?
+) -> Datasets:
+    "The `Datasets` that this recipe makes of `source`."
+    items = check_source(source if self.get_items is None else self.get_items(source))
+    if verbose: print(f'Found {len(items)} items')
+    splits = check_splitter(self.splitter(items), self.splitter)
+    if verbose: print(f'{len(splits)} datasets of sizes {", ".join(str(len(s)) for s in splits)}')
+    return Datasets(items, self.columns(), splits=splits, n_inp=self.n_inp)
 
-    def pipelines(self, split_idx): # -> Pipeline of samples, Pipeline of batches
-        "The transforms of the blocks and of this recipe, for training (0) or validation (1)."
-        blocks = L(self.blocks)
-        after_item, after_batch = (Pipeline(blocks.attrgot(kind).concat() + getattr(self, kind), split_idx) for kind in ('item_tfms', 'batch_tfms'))
-        ahead = [] if self.item_tfms else after_batch.ahead() + earlier(after_batch.tfms) # who has item transforms has decided on the size already
-        return after_item.add(ahead) if ahead else after_item, after_batch
+# %% ../nbs/03_datablock.ipynb #84bed007
+@patch
+def pipelines(self:DataBlock,
+    split_idx:int, # 0: training, 1: validation
+) -> tuple:
+    "The `Pipeline` of samples and that of batches: the transforms of the blocks, and of this recipe."
+    blocks = L(self.blocks)
+    after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
+    after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
+    if not self.item_tfms: after_item = after_item.add(earlier(after_batch.tfms))
+    return after_item, after_batch
 
-    def watch(self, split_idx): # -> generator function of batches, or None
-        "What the blocks want to watch in the batches of training (0) or validation (1)."
-        watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
-        def watch_all(batches):
-            for w in watches: batches = w(batches)
-            return batches
-        return watch_all if watches else None
+# %% ../nbs/03_datablock.ipynb #ea43e026
+@patch
+def watch(self:DataBlock,
+    split_idx:int, # 0: training, 1: validation
+):
+    "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
+    watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
+    def watch_all(batches):
+        for w in watches: batches = w(batches)
+        return batches
+    return watch_all if watches else None
 
-# %% ../nbs/03_datablock.ipynb #b5f71264
-def _listed(items):
-    if isinstance(items, (str, Path)): raise TypeError(f"The source is the path {str(items)!r}. Say how its items are found, e.g. `get_items=get_image_files`, or read the table with `pd.read_csv`.")
-    if hasattr(items, '__len__') and hasattr(items, '__getitem__'): return items
-    try: return list(items)
-    except TypeError: raise TypeError(f"The source must be a list or a DataFrame of items, but is {items!r}.") from None
-
-def _checked_splits(splitter, items):
-    splits = splitter(items)
-    if callable(splits): raise TypeError(f"The splitter returned a function: were the parentheses forgotten? `splitter={func_name(splitter)}()`")
-    if not (isinstance(splits, (list, tuple, L)) and len(splits) >= 2 and all(hasattr(s, '__len__') for s in splits)):
-        raise TypeError(f"A splitter returns two lists of positions, for training and for validation, but `{func_name(splitter)}` returned {brief(splits, 60)}.")
-    return splits
-
-def _getters(getters, get_x, get_y, n, n_inp):
-    if getters is not None: out = list(getters)
-    else:
-        xs, ys = [list(g) if isinstance(g, (list, tuple, L)) else [g] for g in (get_x, get_y)]
-        out = (xs + [None]*(n_inp - len(xs)) + ys)[:max(n, len(xs), n_inp + (get_y is not None))]
-        out += [None]*(n - len(out))
-    if len(out) != n: raise ValueError(f"{len(out)} getters for {n} blocks: give each block one function (or None).")
-    return out
+# %% ../nbs/03_datablock.ipynb #fe098962
+@patch
+def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
+    k, train = ds.split_idx, ds.split_idx == 0
+    after_item, after_batch = self.pipelines(k)
+    if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
+                      after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 
 # %% ../nbs/03_datablock.ipynb #2cdabdfe
 @patch
-def dataloaders(self:DataBlock, source, path='.', bs:int=64, val_bs:int=None, num_workers:int=None, device=None, verbose=False, **kwargs): # -> DataLoaders
-    "The `DataLoaders` that this recipe makes of `source`. `val_bs` is `bs` and `num_workers` the number of cores (8 at most) unless given."
+def dataloaders(self:DataBlock,
+    source,               # A DataFrame, a folder, or what `get_items` takes
+    path='.',             # A folder for what training writes
+    bs:int=64,            # Samples in a batch
+    val_bs:int=None,      # The same for validation; `bs` if `None`
+    num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
+    device=None,          # Where batches go; `default_device()` if `None`
+    verbose:bool=False,   # Say what is made?
+    **kwargs              # More settings of a `DataLoader`
+) -> DataLoaders:
+    "The `DataLoaders` that this recipe makes of `source`."
     dsets = self.datasets(source, verbose=verbose)
-    if num_workers is None: num_workers = min(8, os.cpu_count() or 1)
-    loaders = []
-    for k in range(len(dsets.splits)):
-        after_item, after_batch = self.pipelines(k)
-        ds, train = dsets.subset(k), k == 0
-        if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
-        loaders.append(DataLoader(ds, bs=bs if train or val_bs is None else val_bs, shuffle=train, drop_last=train and len(ds) >= bs,
-                                  num_workers=num_workers, after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs))
+    if num_workers is None: num_workers = min(8, n_cores())
+    sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)
+    loaders = [self._loader(dsets.subset(k), size, verbose, num_workers=num_workers, **kwargs)
+               for k,size in enumerate(sizes)]
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
 
+# %% ../nbs/03_datablock.ipynb #a1d872de
 @patch
-def new(self:DataBlock, item_tfms=None, batch_tfms=None): # -> DataBlock
-    "The same recipe with other transforms: a list replaces the old one, `None` keeps it."
+def new(self:DataBlock,
+    item_tfms=None,  # A list replaces the old one, `None` keeps it
+    batch_tfms=None, # In the same way
+) -> DataBlock:
+    "The same recipe with other transforms."
     other = copy.copy(self)
     if item_tfms is not None: other.item_tfms = L(item_tfms)
     if batch_tfms is not None: other.batch_tfms = L(batch_tfms)
     return other
 
-# %% ../nbs/03_datablock.ipynb #18e9bbaf
-def get_grid(n, nrows=None, ncols=None, figsize=None, title=None): # -> list of n matplotlib axes
-    "`n` places for pictures, in rows and columns without frames."
-    import matplotlib.pyplot as plt
-    ncols = ncols or (math.ceil(n/nrows) if nrows else math.ceil(math.sqrt(n)))
-    nrows = nrows or math.ceil(n/ncols)
-    fig, axs = plt.subplots(nrows, ncols, figsize=figsize or (ncols*2, nrows*2.2), squeeze=False, layout='constrained')
-    if title: fig.suptitle(title)
-    for ax in axs.flat: ax.axis('off')
-    return list(axs.flat[:n])
-
-def show_value(value, ctx, **kw):
-    "Let `value` show itself in `ctx`; what cannot becomes the title."
-    if hasattr(value, 'show'): return value.show(ctx=ctx, **kw)
-    return _show_title(str(value.tolist() if isinstance(value, Tensor) else value), ctx)
-
+# %% ../nbs/03_datablock.ipynb #cc6b355a
 @patch
-def decode_batch(self:DataLoader, b): # A batch as the loader gives it -> list of decoded samples
+def decode_batch(self:DataLoader,
+    b, # A batch as the loader gives it
+) -> list:
     "The samples of a batch as a person reads them: pictures not normalised, names for numbers."
     b = to_cpu(b)
     if hasattr(self.after_batch, 'decode'): b = self.after_batch.decode(b)
@@ -474,17 +466,52 @@ def decode_batch(self:DataLoader, b): # A batch as the loader gives it -> list o
     if hasattr(self.after_item, 'decode'): samples = [self.after_item.decode(s) for s in samples]
     return [self.dataset.decode(s) for s in samples] if hasattr(self.dataset, 'decode') else samples
 
+# %% ../nbs/03_datablock.ipynb #18e9bbaf
+def get_grid(
+    n:int,      # How many places
+    nrows=None, # Found from `n`, and from the other one, unless given
+    ncols=None,
+    figsize=None,
+    title=None,
+) -> list: # `n` matplotlib axes
+    "`n` places for pictures, in rows and columns without frames."
+    import matplotlib.pyplot as plt
+    ncols = ncols or (math.ceil(n/nrows) if nrows else math.ceil(math.sqrt(n)))
+    nrows = nrows or math.ceil(n/ncols)
+    size = figsize or (ncols*2, nrows*2.2)
+    fig, axs = plt.subplots(nrows, ncols, figsize=size, squeeze=False, layout='constrained')
+    if title: fig.suptitle(title)
+    for ax in axs.flat: ax.axis('off')
+    return list(axs.flat[:n])
+
+# %% ../nbs/03_datablock.ipynb #b66f6774
+def show_value(value, ctx, **kw):
+    "Let `value` show itself in `ctx`; what cannot becomes the title."
+    if hasattr(value, 'show'): return value.show(ctx=ctx, **kw)
+    return _show_title(str(value.tolist() if isinstance(value, Tensor) else value), ctx)
+
+# %% ../nbs/03_datablock.ipynb #e6c0bbac
 @patch
-def show_batch(self:DataLoader, b=None, max_n:int=9, nrows:int=None, ncols:int=None, figsize=None, unique:bool=False):
-    "Draw the first samples of a batch, `nrows*ncols` or `max_n`; `unique`: one sample many times, each time transformed anew."
+def _same(self:DataLoader, n):
+    "Sample 0 of the dataset `n` times, each time transformed anew."
+    return self.decode_batch(self.new([self.dataset[0]]*n, bs=n, drop_last=False).one_batch())
+
+@patch
+def show_batch(self:DataLoader,
+    b=None,            # A batch; the first one of a new epoch if `None`
+    max_n:int=9,       # How many samples, unless `nrows` and `ncols` say so
+    nrows:int=None,
+    ncols:int=None,
+    figsize=None,
+    unique:bool=False, # One sample many times, each time transformed anew?
+):
+    "Draw the first samples of a batch."
     if nrows and ncols: max_n = nrows*ncols
-    if unique:
-        one = self.new([self.dataset[0]]*max_n, bs=max_n, drop_last=False)
-        samples = self.decode_batch(one.one_batch())
-    else: samples = self.decode_batch(self.one_batch() if b is None else b)[:max_n]
+    samples = self._same(max_n) if unique else self.decode_batch(self.one_batch() if b is None else b)[:max_n]
     for sample,ax in zip(samples, get_grid(len(samples), nrows, ncols, figsize)):
         for value in sample: show_value(value, ax)
 
+# %% ../nbs/03_datablock.ipynb #14a77831
 @patch
 def decode_batch(self:DataLoaders, b): return self.train.decode_batch(b)
 
@@ -493,87 +520,118 @@ def show_batch(self:DataLoaders, *args, **kwargs):
     "Draw a batch of the training loader, as `DataLoader.show_batch`."
     self.train.show_batch(*args, **kwargs)
 
-# %% ../nbs/03_datablock.ipynb #e9901d1e
+# %% ../nbs/03_datablock.ipynb #06447f1a
 def _tell(v):
-    if isinstance(v, list) and isinstance(v[0], tuple): return f'{len(v)} samples, the first: ' + ', '.join(map(_tell, v[0]))
-    if isinstance(v, Tensor) and v.numel() > 24: return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
+    if isinstance(v, list) and isinstance(v[0], tuple): return f'{len(v)} samples, the first: {_tell_all(v[0], ", ")}'
+    if isinstance(v, Tensor) and v.numel() > 24:
+        return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
     return brief(v)
 
-def _walk(name, f, value, show):
+def _tell_all(values, sep='\n    '): return sep.join(map(_tell, values))
+
+# %% ../nbs/03_datablock.ipynb #5ccbae3e
+def _walk(name, f, value, tell=_tell):
     try: out = f(value)
     except Exception as e:
         print(f'  {name}: FAILED with {type(e).__name__}: {e}')
         e.add_note(f'`summary` walked one sample up to `{name}`. It was given: {_tell(value)}')
         raise
-    print(f'  {name} gives\n    {show(out)}')
+    print(f'  {name} gives\n    {tell(out)}')
     return out
 
-@patch
-def summary(self:DataBlock, source, bs:int=4, show_batch:bool=False):
-    "Walk one sample, then a small batch, through all the steps of this recipe, and say what each step makes."
-    dsets = self.datasets(source, verbose=True)
-    after_item, after_batch = self.pipelines(0)
-    print('\nOne sample')
+# %% ../nbs/03_datablock.ipynb #6cfccfdf
+def _walk_columns(dsets):
     item, sample = item_at(dsets.all_items, dsets.train.idxs[0]), []
     for k,c in enumerate(dsets.columns):
         print(f' Variable {k}: {c}\n  starting from\n    {_tell(item)}')
         value = item
-        for f in c.fns: value = _walk(func_name(f), f, value, _tell)
+        for f in c.fns: value = _walk(func_name(f), f, value)
         sample.append(value)
-    sample = tuple(sample)
-    def tell_all(b): return '\n    '.join(map(_tell, b))
-    for title,pipe in ('Transforms of the sample', after_item), ('Transforms of the batch', after_batch):
-        print(f'\n{title}: {pipe}')
-        if pipe is after_batch:
-            samples = [after_item(dsets.train[i]) for i in range(min(bs, len(dsets.train)))]
-            sample = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, tell_all)
-        for t in pipe.tfms: sample = _walk(getattr(t, '__name__', None) or repr(t), partial(pipe.step, t), sample, tell_all)
+    return tuple(sample)
+
+def _walk_pipeline(pipe, sample):
+    for t in pipe.tfms:
+        name = getattr(t, '__name__', None) or repr(t)
+        sample = _walk(name, partial(pipe.step, t), sample, _tell_all)
+
+# %% ../nbs/03_datablock.ipynb #e9901d1e
+@patch
+def summary(self:DataBlock,
+    source,                # A DataFrame, a folder, or what `get_items` takes
+    bs:int=4,              # Samples in the batch
+    show_batch:bool=False, # Draw a batch at the end?
+):
+    "Walk one sample, then a small batch, through all the steps of this recipe, and say what each step makes."
+    dsets = self.datasets(source, verbose=True)
+    after_item, after_batch = self.pipelines(0)
+    print('\nOne sample')
+    sample = _walk_columns(dsets)
+    print(f'\nTransforms of the sample: {after_item}')
+    _walk_pipeline(after_item, sample)
+    print(f'\nTransforms of the batch: {after_batch}')
+    samples = [after_item(dsets.train[i]) for i in range(min(bs, len(dsets.train)))]
+    b = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, _tell_all)
+    _walk_pipeline(after_batch, b)
     if show_batch: self.dataloaders(source, bs=bs).show_batch()
 
 # %% ../nbs/03_datablock.ipynb #1de6d254
 def _start(column, item):
     "The first function of `column` that accepts `item` as it is; the getter if none says so."
-    return next((k for k,f in enumerate(column.fns) if hasattr(f, 'accepts') and f.accepts(item)), 0)
+    return first(k for k,f in enumerate(column.fns) if hasattr(f, 'accepts') and f.accepts(item)) or 0
 
 @patch
-def test_set(self:Datasets, items, with_labels=False): # -> Datasets
-    "Datasets of new `items`, set up as this one: inputs only, unless `with_labels`."
-    if isinstance(items, (str, Path)): raise TypeError(f"A list of items is expected; for one: `[{str(items)!r}]`.")
-    if not len(items): raise ValueError("There are no items to predict.")
+def test_set(self:Datasets,
+    items,                  # A list of them, or a DataFrame
+    with_labels:bool=False, # Make all the variables? Else inputs only
+) -> Datasets:
+    "Datasets of new `items`, set up as this one."
     new = copy.copy(self)
-    new.all_items, new.idxs, new.split_idx = items, list(range(len(items))), 1
+    new.all_items, new.idxs, new.split_idx = check_new_items(items), list(range(len(items))), 1
     columns = self.columns if with_labels else self.columns[:self.n_inp]
     new.columns = [Column(c.fns[_start(c, item_at(items, 0)):]) for c in columns]
     for c in new.columns: c.setup(items, None)
     return new
 
+# %% ../nbs/03_datablock.ipynb #7e0c26ac
 @patch
-def test_dl(self:DataLoaders, items, with_labels=False, bs=None, **kwargs): # -> DataLoader
-    "A loader of new `items` (files, pictures, rows), transformed as in validation; batches are inputs only, unless `with_labels`."
+def test_dl(self:DataLoaders,
+    items,                  # Files, pictures, rows: a list of them, or a DataFrame
+    with_labels:bool=False, # Batches with targets too? Else inputs only
+    bs:int=None,            # As in validation if `None`
+    **kwargs                # More settings of a `DataLoader`
+) -> DataLoader:
+    "A loader of new `items`, transformed as in validation."
     last = self.loaders[min(1, len(self)-1)]
-    return last.new(last.dataset.test_set(items, with_labels), bs=bs or last.bs, shuffle=False, drop_last=False, **kwargs)
+    ds = last.dataset.test_set(items, with_labels)
+    return last.new(ds, bs=bs or last.bs, shuffle=False, drop_last=False, **kwargs)
 
+# %% ../nbs/03_datablock.ipynb #ef7ecb91
 @patch
-def add_tfms(self:DataLoaders, tfms, event='after_batch'): # 'after_item' or 'after_batch'
+def add_tfms(self:DataLoaders,
+    tfms,
+    event='after_batch', # or 'after_item'
+):
     "Add transforms to all the loaders, each in its place by `order`."
     for k,dl in enumerate(self.loaders):
         pipe = getattr(dl, event) or Pipeline(split_idx=min(k, 1))
         setattr(dl, event, pipe.add(tfms))
 
 # %% ../nbs/03_datablock.ipynb #1d43168d
+def _entry(row, col):
+    try: return row.iloc[col] if isinstance(col, int) else row[col]
+    except (KeyError, IndexError): pass
+    raise no_such_column(col, getattr(row, 'index', row))
+
 class ColReader:
     "A getter that reads one column of a row, or several: with `pref` and `suff` around it, or split at `label_delim`."
     def __init__(self, cols, pref='', suff='', label_delim=None):
         self.cols, self.pref, self.suff, self.label_delim = L(cols), pref, suff, label_delim
 
-    def _one(self, row, col):
-        try: v = row.iloc[col] if isinstance(col, int) else row[col]
-        except (KeyError, IndexError):
-            raise KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, getattr(row, 'index', row)))}.") from None
+    def _one(self, v):
         if self.label_delim is not None: return [] if is_missing(v) else str(v).split(self.label_delim)
         if isinstance(self.pref, Path): return self.pref/f'{v}{self.suff}'
         return f'{self.pref}{v}{self.suff}' if self.pref or self.suff else v
 
     def __call__(self, row):
-        values = [self._one(row, c) for c in self.cols]
+        values = [self._one(_entry(row, c)) for c in self.cols]
         return values[0] if len(values) == 1 else tuple(values)

@@ -168,7 +168,7 @@ def _is_regression(ds):
 # %% ../nbs/05_losses.ipynb #c7b27d90
 @patch(as_prop=True)
 def loss_func(self:DataLoaders) -> BaseLoss:
-    """The loss that the targets ask for: BCE for several labels, cross-entropy for one, squared error for numbers or points.
+    """The loss that the targets ask for: BCE for several labels, cross-entropy for one, squared error for numbers.
 
     Found from the type of one target. Raises `ValueError` if that does not decide it."""
     y = _one_target(self.train_ds)

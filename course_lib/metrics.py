@@ -17,9 +17,10 @@ def accuracy(inp:Tensor,  # Activations or probabilities, with the classes along
              targ:Tensor, # Class numbers, without that axis
              axis:int=-1  # Where the classes are
             ) -> Tensor:  # 0-d
-    "Share of items whose largest prediction is the target's class. `ValueError` if the shapes do not fit. As in fastai."
+    "Share of items whose largest prediction is the target's class. `ValueError` if the shapes don't fit. As in fastai."
     pred = inp.argmax(dim=axis)
-    check_same_items(pred, targ, 'Accuracy compares one class number for each item; for rows of 0s and 1s use accuracy_multi.')
+    check_same_items(pred, targ, 'Accuracy compares one class number for each item; '
+                                 'for rows of 0s and 1s use accuracy_multi.')
     return (pred.reshape(targ.shape) == targ).float().mean()
 
 # %% ../nbs/06_metrics.ipynb #5fe61dea
@@ -89,7 +90,7 @@ def average_precision(scores:Tensor, # [items, classes]: activations or probabil
                      ) -> Tensor:    # [classes]
     """Average precision of each class: the mean, over the items that have it, of the precision at their rank.
 
-    Items with equal scores are passed together. `nan` for a class that no item has (0/0), or with a `nan` in its scores.
+    Items with equal scores are passed together. `nan` for a class that no item has (0/0), or with `nan` in its scores.
     Raises `ValueError` if the shapes differ. Equal to scikit-learn's `average_precision_score`."""
     scores, targ = _columns(scores, targ)
     s, order = scores.sort(dim=0, descending=True)
@@ -105,7 +106,7 @@ def ap_multi(inp:Tensor,       # Raw activations or probabilities: only their or
              average='macro',  # 'macro' (mAP), 'micro', 'weighted', 'samples', or `None` for one AP for each class
              sigmoid:bool=True # Changes no order, so it changes nothing; here because fastai has it
             ) -> Tensor:       # 0-d, or [classes] for `average=None`
-    """Mean average precision. Classes that no item has are left out of the mean (with 'samples': items without a class).
+    """Mean average precision. Classes that no item has are left out (with 'samples': items without a class).
 
     `nan` if nothing is left. Raises `ValueError` if the shapes differ or `average` is none of these."""
     check_average(average, _summed_axes)
@@ -147,7 +148,7 @@ def __repr__(self:AvgMetric): return f'{type(self).__name__}({self.name})'
 
 # %% ../nbs/06_metrics.ipynb #9e1e0c16
 class AccumMetric(AvgMetric):
-    "A function of *all* predictions and targets: batches are collected, and it is called once, on the CPU. As in fastai."
+    "A function of *all* predictions and targets: batches are collected, it is called once, on the CPU. As in fastai."
     def reset(self): self.preds, self.targs = [], []
     def accumulate(self, pred, targ):
         "Keep a batch, where it is."

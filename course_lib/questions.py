@@ -24,7 +24,7 @@ def _add(question):
 
 def _generator(rng): return torch.Generator().manual_seed(rng.getrandbits(31))
 
-# %% ../nbs/lib/questions.ipynb #5b6c8740
+# %% ../nbs/lib/questions.ipynb #b72b68ec
 def _bears():
     acts = tensor([[-4.2, -3.1, -3.8], [3.0, -2.5, 2.6]])
     lines = ['grizzly  black  teddy']
@@ -64,7 +64,7 @@ _add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10'
         Softmax shares out one whole probability, whatever is in the picture. Three sigmoids answer three
         questions, and each may be answered with no.'''))
 
-# %% ../nbs/lib/questions.ipynb #d0a0e79d
+# %% ../nbs/lib/questions.ipynb #1e00b334
 _animals = 'ant bear cat catfish dog emu fox gnu hen'.split()
 
 def _label_cases(rng):
@@ -142,7 +142,7 @@ _add(Code(2, 'Encoding the dependent variable', asked_in='03',
         One-hot encoding gives each class a place of its own, so any number of labels fits in a vector of one
         length. No label is nothing special: a vector of zeros.'''))
 
-# %% ../nbs/lib/questions.ipynb #9870d1e8
+# %% ../nbs/lib/questions.ipynb #5522687a
 def _frame(rng, index, columns): # distinct numbers, so that one row or column is never mistaken for another
     import pandas as pd
     values = rng.sample(range(100), len(index)*len(columns))
@@ -234,7 +234,7 @@ _add(Code(3, 'Rows and columns, as of a matrix', asked_in='01',
         `loc` would look the numbers up among the labels, which differ as soon as rows have been filtered or
         shuffled.'''))
 
-# %% ../nbs/lib/questions.ipynb #87c04946
+# %% ../nbs/lib/questions.ipynb #8dab7ec4
 def _column_cases(rng):
     yield _frame(rng, [0, 1], ['fname', 'labels']), 'labels'
     yield _frame(rng, [0, 1], ['is valid', 'name']), 'is valid'
@@ -407,7 +407,7 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
         `DataLoaders` holds the loader for training and the one for validation, so that everything later takes one
         argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.'''))
 
-# %% ../nbs/lib/questions.ipynb #1c795ca9
+# %% ../nbs/lib/questions.ipynb #8cb8fdf5
 def _row_cases(rng):
     import pandas as pd
     def row(labels):
@@ -541,7 +541,7 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
         Softmax promises that exactly one class is there. With two of them, each gets just under a half; with
         none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.'''))
 
-# %% ../nbs/lib/questions.ipynb #366f9e51
+# %% ../nbs/lib/questions.ipynb #70c3ef00
 def _refused():
     import torch.nn.functional as F
     try: return repr(F.nll_loss(tensor([[.5, .4, .1], [.6, .3, .1]]).log(), tensor([[1, 1, 0], [0, 0, 0]])))
@@ -602,7 +602,7 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that
         are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.'''))
 
-# %% ../nbs/lib/questions.ipynb #3dcf30d4
+# %% ../nbs/lib/questions.ipynb #e2f9e7fc
 def _logit_cases(rng):
     g = _generator(rng)
     def pair(n, m, scale=3., dtype=torch.float32, kind=torch.float32):
@@ -711,7 +711,7 @@ _add(Code(12, 'BCELoss against BCEWithLogitsLoss', asked_in='05',
         joined with the logarithm, so that nothing overflows. Keep the sigmoid out of the model and use the
         second.'''))
 
-# %% ../nbs/lib/questions.ipynb #db6f378e
+# %% ../nbs/lib/questions.ipynb #3659b794
 def _score_cases(rng):
     g = _generator(rng)
     def y(n, m, kind=torch.float32): return (torch.rand(n, m, generator=g) < .4).to(kind)
@@ -804,7 +804,7 @@ _add(Code(13, 'Why not plain accuracy', asked_in='06',
         `accuracy_multi` counts each yes and no. Beware: most answers are no, so "nothing is there" already scores
         above 0.9 with 20 classes.'''))
 
-# %% ../nbs/lib/questions.ipynb #ce6e25fd
+# %% ../nbs/lib/questions.ipynb #ac523a7e
 def _flattery():
     names = course_names()
     exec(next(q for q in questions if q.n == 14).snippet, names)
@@ -880,7 +880,7 @@ _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
         the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on
         data that had no part in the choice.'''))
 
-# %% ../nbs/lib/questions.ipynb #aca20c02
+# %% ../nbs/lib/questions.ipynb #dd1dce82
 def _range_cases(rng):
     g = _generator(rng)
     yield torch.zeros(2), -1., 1.
@@ -993,7 +993,7 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         squared; its root is in pixels. And shapes must agree: a column against a row gives a table of all pairs,
         silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.'''))
 
-# %% ../nbs/lib/questions.ipynb #db4672c3
+# %% ../nbs/lib/questions.ipynb #358421c4
 def _flip_cases(rng):
     g = _generator(rng)
     def image(h, w, kind=torch.float32): return (torch.randint(0, 9, (3, h, w), generator=g)).to(kind)
@@ -1081,8 +1081,7 @@ _add(Code(17, 'The same augmentation for image and point', asked_in='11',
             sign = -1 if do else 1
             moved = points.clone()
             moved[:, 0] = sign*moved[:, 0]
-            return (torch.fliplr(image.transpose(0, 1)).transpose(0, 1)
-                    if False else torch.flip(image, dims=[2]) if do else image), moved''',
+            return (torch.flip(image, dims=[2]) if do else image), moved''',
         '(torch.flip(image, (2,)), points*tensor([[-1, 1]])) if do else (image, points)',
     ],
     explanation='''
@@ -1117,7 +1116,7 @@ _add(Words('A', 'The bear classifier, with several labels',
         The comparison is fair only if both models saw the same pictures of single things; and the answer to "no
         bear" must come from pictures that neither of them has seen.'''))
 
-# %% ../nbs/lib/questions.ipynb #b66b2e68
+# %% ../nbs/lib/questions.ipynb #d2fe4c64
 _add(Words('B', 'Several labels on a data set of your own',
     read=[('10 multi-label', 'New pictures'), ('06 metrics', 'The baseline: nothing is there')],
     prompt='''

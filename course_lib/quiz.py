@@ -14,7 +14,7 @@ from .core import *
 from .sandbox import *
 from .cards import *
 
-# %% ../nbs/lib/quiz.ipynb #6dbc9280
+# %% ../nbs/lib/quiz.ipynb #50ce5dc2
 def paragraphs(
     text:str, # Lines as they stand in a triple-quoted string; an empty line ends a paragraph
 ) -> list:
@@ -40,7 +40,7 @@ class Wrong:
 
     def __post_init__(self): self.message = unwrap(self.message)
 
-# %% ../nbs/lib/quiz.ipynb #cb4c27cd
+# %% ../nbs/lib/quiz.ipynb #136a437c
 @dataclass
 class Question:
     "One exercise: what is asked, how an answer is judged, and what to say to each mistake."
@@ -69,7 +69,7 @@ class Question:
 
     def wrong_answer(self, wrong): return wrong.answer # one that makes this mistake, for the tests
 
-# %% ../nbs/lib/quiz.ipynb #da62e844
+# %% ../nbs/lib/quiz.ipynb #c6c1a380
 @patch
 def reading(self:Question) -> str:
     "Chapters and sections, such as: 05 losses, \"Sigmoid\" and \"Log\"; 06 metrics, \"F1\"."
@@ -79,7 +79,7 @@ def reading(self:Question) -> str:
 @patch
 def _sections(self:Question, chapter): return ' and '.join(f'"{section}"' for o,section in self.read if o == chapter)
 
-# %% ../nbs/lib/quiz.ipynb #099fef6a
+# %% ../nbs/lib/quiz.ipynb #1d114fc5
 @dataclass
 class Judgement:
     "How an answer was judged."
@@ -124,7 +124,7 @@ def _points(items):
     "A list in markdown of pairs of a letter or number and a text."
     return '\n'.join(f'- **{k}**  {text}' for k,text in items)
 
-# %% ../nbs/lib/quiz.ipynb #8c03684d
+# %% ../nbs/lib/quiz.ipynb #74a7ced6
 @patch
 def judge(self:Choice, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Say what the chosen text means. (`rng` and `limit` are for questions of code.)"
@@ -158,7 +158,7 @@ def _same_value(said, true):
     if isinstance(true, bool) and isinstance(said, (int, float)) and said in (0, 1): said = bool(said)
     return difference(said, true) is None
 
-# %% ../nbs/lib/quiz.ipynb #20303275
+# %% ../nbs/lib/quiz.ipynb #d393d432
 @dataclass
 class Predict(Question):
     "Say what `snippet` returns, a tuple with an entry for each of `places`; then see."
@@ -195,7 +195,7 @@ class Predict(Question):
         width = max(map(len, self.places))
         return [f'{place:<{width}}  ->  {v!r}' for place,v in zip(self.places, values)]
 
-# %% ../nbs/lib/quiz.ipynb #a8d5a3cc
+# %% ../nbs/lib/quiz.ipynb #4daf832c
 @patch
 def judge(self:Predict, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Compare `answer` with what the snippet gives. (`rng` and `limit` are for questions of code.)"
@@ -260,7 +260,7 @@ class Code(Question):
         "Pairs of a mistake and its function."
         return [(w, compile_answer(w.answer, self.params)) for w in self.wrong if isinstance(w.answer, str)]
 
-# %% ../nbs/lib/quiz.ipynb #d8ea0c93
+# %% ../nbs/lib/quiz.ipynb #c4747355
 @patch
 def judge(self:Code,
           answer,              # A function, or its source text
@@ -291,7 +291,7 @@ def _cannot_run(self:Code, answer):
     except TypeError:
         return f'Your function must take {n} argument{"s" if n > 1 else ""}: `({self.params})`. It takes `{signature}`.'
 
-# %% ../nbs/lib/quiz.ipynb #ee209995
+# %% ../nbs/lib/quiz.ipynb #e925e92a
 @patch
 def _run(self:Code, f, rng, limit):
     tried = self._try_all(f, rng, limit)
@@ -317,7 +317,7 @@ def _try_all(self:Code, f, rng, limit):
 @patch
 def _is_right(self:Code, args, out): return out.kind == 'value' and agree(out, run_own(self._reference, args))
 
-# %% ../nbs/lib/quiz.ipynb #9bbdc353
+# %% ../nbs/lib/quiz.ipynb #254c4419
 @patch
 def _is_like(self:Code, code, args, out, limit):
     "Does the function `code` of a known mistake come to `out` as well? Without one every failure will do."
@@ -351,7 +351,7 @@ def shrink(
         if fails(less): args, simpler = less, iter(smaller(*less))
     return args
 
-# %% ../nbs/lib/quiz.ipynb #494f3314
+# %% ../nbs/lib/quiz.ipynb #8a977fcd
 @patch
 def _smallest(self:Code, f, args, out, code, limit):
     "The simplest input on which `f` fails as it does on `args`, where it came to `out`."
@@ -400,7 +400,7 @@ def _with_rounder_numbers(t):
                 simpler[i] = new
                 yield simpler.reshape(t.shape)
 
-# %% ../nbs/lib/quiz.ipynb #d9d7a8f0
+# %% ../nbs/lib/quiz.ipynb #3c29a501
 @patch
 def _not_passed(self:Code, args, out, wrong):
     "The judgement of an answer that came to `out` on `args`; `wrong` is the known mistake or `None`."
@@ -420,7 +420,7 @@ def _what_it_gave(out):
     if out.kind == 'changed': return 'its input was changed to: ' + ', '.join(map(show, out.value))
     return show(out.value)
 
-# %% ../nbs/lib/quiz.ipynb #dc60473a
+# %% ../nbs/lib/quiz.ipynb #3ddcb69b
 _not_stopped = ' It could not be stopped; restart the kernel.'
 _changes_input = '''
     Your function changes what it was given. Whoever called it still needs that, so work on a copy,
@@ -469,7 +469,7 @@ class Words(Question):
         return f'There is no single right answer. These are the points to look for:\n\n{points}'
     def right_answer(self): return list(range(1, len(self.points) + 1))
 
-# %% ../nbs/lib/quiz.ipynb #df3053e2
+# %% ../nbs/lib/quiz.ipynb #718cfd63
 @patch
 def judge(self:Words, answer, learner:str='', rng=None, limit:float=2.) -> Judgement:
     "Count what is ticked: a number of a point, or several. (`rng` and `limit` are for questions of code.)"
@@ -507,7 +507,7 @@ class Progress:
     @property
     def on(self): return keeps_progress() if self._on is None else self._on
 
-# %% ../nbs/lib/quiz.ipynb #18fa7390
+# %% ../nbs/lib/quiz.ipynb #71c9f43f
 _unreadable = 'The progress file cannot be read: '
 _immovable = 'The progress file is damaged and cannot be moved: '
 
@@ -533,7 +533,7 @@ def _put_aside(self:Progress):
     except OSError as e: self.trouble = f'{_immovable}{e}'
     else: self.trouble = f'The progress file was damaged. It is kept as {aside.name}, and a new one begins.'
 
-# %% ../nbs/lib/quiz.ipynb #3af2e609
+# %% ../nbs/lib/quiz.ipynb #78a3d20e
 @patch
 def record(self:Progress,
            n,           # The question's number, or its letter
@@ -645,7 +645,7 @@ class Quiz:
         "The question, as a card; a choice can be clicked."
         return Asked(self, self[n])
 
-# %% ../nbs/lib/quiz.ipynb #4b815d54
+# %% ../nbs/lib/quiz.ipynb #70d89b40
 @patch
 def check(self:Quiz,
           n,                  # The question's number, or a project's letter
@@ -688,7 +688,7 @@ def _trouble(self:Quiz):
     text, self.kept.trouble = self.kept.trouble, ''
     return text
 
-# %% ../nbs/lib/quiz.ipynb #2ac4e31d
+# %% ../nbs/lib/quiz.ipynb #4bef9980
 @patch
 def hint(self:Quiz,
          n # The question's number, or a project's letter
@@ -710,7 +710,7 @@ def solution(self:Quiz,
     body = f'{q.solution(self.learner)}\n\n{q.explanation}'
     return Card(f'{q.heading}. Solution', body, foot=f'Taught in {q.reading()}.')
 
-# %% ../nbs/lib/quiz.ipynb #fc49f571
+# %% ../nbs/lib/quiz.ipynb #3b6bb6d7
 @patch
 def rows(self:Quiz) -> list:
     "For each question: number, title, state, where to read it."
