@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['checkpoint_file', 'python_numbers', 'write_checkpoint', 'safe_load', 'check_there', 'read_checkpoint',
-           'check_weights', 'check_opt_state']
+           'check_weights', 'check_opt_state', 'Described']
 
 # %% ../nbs/lib/checkpoint.ipynb #34d5c5c0
 import pickle, re, warnings
 from .core import *
 
-# %% ../nbs/lib/checkpoint.ipynb #210a8cd6
+# %% ../nbs/lib/checkpoint.ipynb #b691b741
 def checkpoint_file(
     folder, # Where checkpoints are kept
     name,   # The name of one, with or without its ending
@@ -19,14 +19,14 @@ def checkpoint_file(
     file = Path(folder)/name
     return file if file.suffix == '.pth' else file.with_name(f'{file.name}.pth')
 
-# %% ../nbs/lib/checkpoint.ipynb #f13b13bd
+# %% ../nbs/lib/checkpoint.ipynb #d15f9808
 def python_numbers(o):
     "`o`, nested dictionaries, lists and tuples, with Python's numbers in the place of numpy's."
     if isinstance(o, dict): return {k: python_numbers(v) for k,v in o.items()}
     if isinstance(o, (list, tuple)): return type(o)(map(python_numbers, o))
     return o.item() if isinstance(o, np.generic) else o
 
-# %% ../nbs/lib/checkpoint.ipynb #f7940d50
+# %% ../nbs/lib/checkpoint.ipynb #3dcba53b
 def write_checkpoint(
     file:Path,    # Where to
     weights:dict, # Tensors by name
@@ -37,7 +37,7 @@ def write_checkpoint(
     with atomic_write(file) as tmp: torch.save(state, tmp)
     return file
 
-# %% ../nbs/lib/checkpoint.ipynb #512b4a3a
+# %% ../nbs/lib/checkpoint.ipynb #9ca0b531
 def _why_unreadable(e):
     call = re.search(r'GLOBAL (\S+)', str(e)) if isinstance(e, pickle.UnpicklingError) else None
     if call: return f"it asks for `{call[1]}`, and to read such a file could run any code"
@@ -54,7 +54,7 @@ def safe_load(file:Path, device):
         raise ValueError(f"{file} cannot be read as a checkpoint of `learn.save`: {_why_unreadable(e)}. "
                          "Save again, or take another file.") from None
 
-# %% ../nbs/lib/checkpoint.ipynb #c40e7d72
+# %% ../nbs/lib/checkpoint.ipynb #d0074a9e
 def check_there(file:Path):
     "Raise `FileNotFoundError`, with the names of the checkpoints beside it, unless there is this file."
     if file.is_file(): return
@@ -62,12 +62,15 @@ def check_there(file:Path):
     more = f"Its folder has: {others}." if others else "Nothing is saved in its folder yet."
     raise FileNotFoundError(f"There is no file {file}. {more}")
 
-# %% ../nbs/lib/checkpoint.ipynb #b9acdfc8
+# %% ../nbs/lib/checkpoint.ipynb #552b976d
 def _parts(state):
     if isinstance(state, dict) and set(state) == {'model', 'opt'}: return state['model'], state['opt']
     return state, None
 
-def read_checkpoint(file:Path, device) -> tuple: # weights, the optimiser's state or `None`
+def read_checkpoint(
+    file:Path,
+    device,    # Where the tensors shall be
+) -> tuple:    # Weights, and the optimiser's state or `None`
     "Both parts of a checkpoint. Raises `FileNotFoundError`, or `ValueError` if it is none."
     check_there(file)
     state = safe_load(file, device)
@@ -75,7 +78,7 @@ def read_checkpoint(file:Path, device) -> tuple: # weights, the optimiser's stat
     if isinstance(weights, dict) and weights and all(isinstance(v, Tensor) for v in weights.values()): return weights, opt
     raise ValueError(f"{file} is no checkpoint of `learn.save`: it holds no weights by name, but a {type(state).__name__}.")
 
-# %% ../nbs/lib/checkpoint.ipynb #85d46f94
+# %% ../nbs/lib/checkpoint.ipynb #88eb6a1a
 def _differences(own, weights, strict):
     for k,v in own.items():
         if k in weights and v.shape != weights[k].shape:
@@ -95,7 +98,7 @@ def check_weights(
     more = f" ({len(wrong)-1} more like this)" if len(wrong) > 1 else ''
     if wrong: raise ValueError(f"The weights of {file} do not fit this model: {wrong[0]}{more}. {advice}")
 
-# %% ../nbs/lib/checkpoint.ipynb #14027462
+# %% ../nbs/lib/checkpoint.ipynb #6a697b07
 def _form(groups): return [(len(g['params']), *sorted({'betas', 'momentum'} & set(g))) for g in groups]
 
 def check_opt_state(
@@ -109,3 +112,23 @@ def check_opt_state(
     if fits: return
     raise ValueError(f"The optimiser's state in {file} belongs to another optimiser, or to other groups of parameters. "
                      "Make the learner as it was (`opt_func`, `splitter`, `wd_bn_bias`), or load the weights alone: `with_opt=False`.")
+
+# %% ../nbs/lib/checkpoint.ipynb #5f1bc002
+class Described:
+    "What `export` asks of a transform: the data that make it again. A class of the course says `saved`."
+    saved = None        # the names of the arguments that make it again; they are attributes too
+    for_targets = False # is it about targets only? Then files of models do without it
+    known = {}          # the classes of the course that say `saved`, by name
+
+    def __init_subclass__(cls, **kwargs): # called by Python for each subclass
+        super().__init_subclass__(**kwargs)
+        if 'saved' in vars(cls) and cls.__module__.startswith('course_lib'): Described.known[cls.__name__] = cls
+
+    def to_data(self) -> dict|None:
+        "The arguments that make this transform again, or `None` if its class does not say so itself."
+        return {k: getattr(self, k) for k in self.saved} if 'saved' in vars(type(self)) else None
+
+    @classmethod
+    def from_data(cls, **data):
+        "The transform that `to_data` has described."
+        return cls(**data)

@@ -31,7 +31,7 @@ _known = {URLs.PASCAL_2007: (1_637_796_771, '433b4706eb7c42bd74e7f784e3fdf244'),
 # %% ../nbs/lib/datasets.ipynb #a2c2a26d
 _endings = '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar', '.zip'
 
-def _names(url):
+def _archive_and_folder(url):
     "The name of the archive at `url`, and the name of the folder that it becomes."
     parts = urlparse(str(url))
     if parts.scheme == 'sample': return None, parts.netloc
@@ -57,7 +57,8 @@ def _fault(file, url):
 # %% ../nbs/lib/datasets.ipynb #0a2d0e52
 def _check_space(url, folder):
     "Raise before a long download when the archive and its unpacked files cannot fit."
-    need, free = 2*_known.get(url, (0, ''))[0], shutil.disk_usage(folder).free
+    size = _known[url][0] if url in _known else 0
+    need, free = 2*size, shutil.disk_usage(folder).free
     if free < need:
         raise OSError(f'{url} needs about {need/1e9:.1f} GB in {folder}, but the disk has only {free/1e9:.1f} GB free. '
                       'Free some space, or set COURSE_LIB_HOME to a folder on a larger disk')
@@ -67,7 +68,7 @@ def _download(url, archive):
     import pooch, requests
     _check_space(url, archive.parent)
     advice = f'Try again; or fetch the address with a browser, save it as {archive}, and call untar_data again'
-    total = _known.get(url, [1])[0] # pooch puts in the size that the host tells; None would not do
+    total = _known[url][0] if url in _known else 1 # pooch puts in the size that the host tells; None would not do
     with atomic_write(archive) as tmp, tqdm(total=total, desc=archive.name, unit='B', unit_scale=True) as bar:
         fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, headers={'Accept-Encoding': 'identity'})
         try: fetch(url, str(tmp), None)
@@ -80,44 +81,59 @@ def _download(url, archive):
         if fault := _fault(tmp, url): raise ValueError(f'The file fetched from {url} is wrong: {fault}. {advice}')
 
 # %% ../nbs/lib/datasets.ipynb #26ab0c29
+def _leaves(path):
+    p = PureWindowsPath(path) # knows both kinds of slash, and drives
+    return p.drive or p.root or '..' in p.parts
+
+def _danger(name, target, plain):
+    "Why the member `name` of an archive must not be unpacked; '' if it may."
+    if _leaves(name): return 'would be written outside of the folder'
+    if _leaves(target): return f'is a link that leads outside of the folder, to {target!r}'
+    return '' if plain else 'is neither a file, a folder nor a link within the folder'
+
 def _check_member(archive, name, target='', plain=True):
     "Raise unless the member `name` of `archive`, a link to `target` maybe, stays within the folder it is unpacked to."
-    def leaves(o):
-        p = PureWindowsPath(o) # knows both kinds of slash, and drives
-        return p.drive or p.root or '..' in p.parts
-    why = ('would be written outside of the folder' if leaves(name) else
-           f'is a link that leads outside of the folder, to {target!r}' if leaves(target) else
-           '' if plain else 'is neither a file, a folder nor a link within the folder')
-    if why: raise ValueError(f'{archive} is refused, and nothing of it is kept: its member {name!r} {why}. '
-                             'Do not trust this archive; get it from another place')
+    why = _danger(name, target, plain)
+    if why:
+        raise ValueError(f'{archive} is refused, and nothing of it is kept: its member {name!r} {why}. '
+                         'Do not trust this archive; get it from another place')
 
 def _tar_members(tar, archive):
+    "The members of an open tar archive, each checked before it is unpacked."
     tar.extraction_filter = getattr(tarfile, 'data_filter', lambda member, path: member) # Python 3.11.2 has none
     for m in tar:
-        _check_member(archive, m.name, m.linkname if m.islnk() or m.issym() else '',
-                      m.isfile() or m.isdir() or m.islnk() or m.issym())
+        is_link = m.islnk() or m.issym()
+        _check_member(archive, m.name, m.linkname if is_link else '', m.isfile() or m.isdir() or is_link)
         yield m
 
 def _zip_members(zf, archive):
+    "The members of an open zip archive, each checked before it is unpacked."
     for m in zf.infolist():
         _check_member(archive, m.orig_filename, plain=not stat.S_ISLNK(m.external_attr >> 16))
         yield m
 
 # %% ../nbs/lib/datasets.ipynb #59d8a585
+def _top(folder):
+    "`folder`, or the one folder in it if there is nothing else."
+    inside = list(folder.iterdir())
+    if len(inside) != 1: return folder
+    only = inside[0]
+    return only if only.is_dir() and not only.is_symlink() else folder
+
 def _unpack(archive, dest):
     "Unpack `archive` into the new folder `dest`. Leaves rubbish beside it on failure: call it within `atomic_write`."
     everything = dest.with_name(f'{dest.name}.all')
     everything.mkdir()
     is_zip = zipfile.is_zipfile(archive)
+    opened, members = (zipfile.ZipFile, _zip_members) if is_zip else (tarfile.open, _tar_members)
     try:
-        with (zipfile.ZipFile if is_zip else tarfile.open)(archive) as f:
-            members = _zip_members(f, archive) if is_zip else _tar_members(f, archive)
-            for m in tqdm(members, desc=f'unpacking {archive.name}', unit=' files', leave=False): f.extract(m, everything)
+        with opened(archive) as f:
+            bar = tqdm(members(f, archive), desc=f'unpacking {archive.name}', unit=' files', leave=False)
+            for m in bar: f.extract(m, everything)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as e:
         raise ValueError(f'{archive} cannot be unpacked: {e}. It may be cut short, or be no archive at all (a web page '
                          'that a host sent instead, say). Delete it, and call untar_data again') from None
-    top = list(everything.iterdir())
-    os.replace(top[0] if len(top) == 1 and top[0].is_dir() and not top[0].is_symlink() else everything, dest)
+    os.replace(_top(everything), dest)
 
 # %% ../nbs/lib/datasets.ipynb #688aa62c
 @contextmanager
@@ -151,7 +167,9 @@ def _fetch(url, archive, force):
     return archive
 
 # %% ../nbs/lib/datasets.ipynb #16044214
-def _note(dest): return dest.with_name(f'.{dest.name}.source')
+def _note(dest):
+    "The hidden file beside `dest` that tells where it came from."
+    return dest.with_name(f'.{dest.name}.source')
 
 def _is_ready(dest, source):
     "Is there a finished folder `dest` that was made from `source`?"
@@ -175,16 +193,16 @@ def _fill(dest, make, source):
 # %% ../nbs/lib/datasets.ipynb #ecd8488a
 _samples = {}
 
-def register_sample(name:str,     # The sample is asked for as `untar_data('sample://name')`
-                    make,         # Function that fills the empty folder (a `Path`) that it is given
-                    version:int=1 # Count it up when the drawings change: older ones are then drawn anew
+def register_sample(name:str,      # The sample is asked for as `untar_data('sample://name')`
+                    make,          # Function that fills the empty folder (a `Path`) that it is given
+                    version:int=1  # Count it up when the drawings change: older ones are then drawn anew
                    ):
     "Make known how to draw the sample data set `name`."
     _samples[name] = make, version
 
 def _sample(url):
     "The function that makes the folder of the sample `url`, and its source with the version."
-    name = _names(url)[1]
+    name = _archive_and_folder(url)[1]
     if name not in _samples:
         raise ValueError(f'{url}: nothing is known of a sample {name!r}, only of {sorted(_samples)}. '
                          'Import course_lib.samples (or course_lib.all), which makes the samples of the course known')
@@ -194,7 +212,22 @@ def _sample(url):
         make(tmp)
     return draw, f'{url} version {version}'
 
-# %% ../nbs/lib/datasets.ipynb #9910cfce
+# %% ../nbs/lib/datasets.ipynb #9eb356d6
+def _archived(url, archive, force):
+    "As `_sample`, for an address on the internet or of a file: the function that makes its folder, and its source."
+    return lambda folder: _unpack(_fetch(url, archive, force), folder), url
+
+@contextmanager
+def _noting_place(dest, url):
+    "Tell of errors of the operating system where they happened, and what to do."
+    try: yield
+    except OSError as e:
+        if e.errno:
+            e.add_note(f'This happened while {dest} was made from {url}. Is there room on the disk, and may you '
+                       'write there? Setting COURSE_LIB_HOME to another folder moves all data sets')
+        raise
+
+# %% ../nbs/lib/datasets.ipynb #f018f6d9
 def untar_data(url:str,                   # Address of a `.tgz`, `.tar.gz` or `.zip` (http, https, file), or of a sample
                archive=None,              # Folder for the archives; `base/'archive'` if `None`
                data=None,                 # Folder for the data sets; `base/'data'` if `None`
@@ -202,40 +235,46 @@ def untar_data(url:str,                   # Address of a `.tgz`, `.tar.gz` or `.
                force_download:bool=False, # Fetch (or draw) and unpack again, in place of what is there?
                base=None                  # Folder of all these folders; `data_home()` if `None`
               ) -> Path:                  # The folder of the data set
-    "Fetch and unpack `url` on the first call; the folder is there at once on later ones. As fastai's `untar_data`."
+    """Fetch and unpack `url` on the first call; the folder is there at once on later ones. As fastai's `untar_data`.
+
+    Raises `ValueError` for an address or a file that is not what it should be, `ConnectionError` when the host gives
+    nothing, and otherwise `OSError`, with a note on what to do. No half a folder is left behind."""
     url, base = str(url), data_home() if base is None else Path(base).expanduser()
     folders = dict(data=data or 'data', archive=archive or 'archive', model='models', storage='tmp')
     if c_key not in folders: raise ValueError(f'c_key is {c_key!r}; it must be one of {", ".join(folders)}')
-    name, stem = _names(url)
-    dest = base/Path(folders[c_key]).expanduser()/stem
-    if name is None: make, source = _sample(url)
-    else:
-        archive = base/Path(folders['archive']).expanduser()/name
-        make, source = lambda tmp: _unpack(_fetch(url, archive, force_download), tmp), url
-    try:
+    name, stem = _archive_and_folder(url)
+    place = lambda key: base/Path(folders[key]).expanduser()
+    dest = place(c_key)/stem
+    make, source = _archived(url, place('archive')/name, force_download) if name else _sample(url)
+    with _noting_place(dest, url):
         if not force_download and _is_ready(dest, source): return dest
         with _locked(dest):
             if force_download or not _is_ready(dest, source): _fill(dest, make, source) # another process may have
-    except OSError as e:
-        if e.errno: e.add_note(f'This happened while {dest} was made from {url}. Is there room on the disk, and may you '
-                               'write there? Setting COURSE_LIB_HOME to another folder moves all data sets')
-        raise
     return dest
 
-# %% ../nbs/lib/datasets.ipynb #970aeff7
-image_extensions = set('.apng .avif .bmp .gif .heic .ico .jfif .jpe .jpeg .jpg .png .ppm .pgm .pbm .svg .tif .tiff .webp'.split())
+# %% ../nbs/lib/datasets.ipynb #e7467d97
+image_extensions = {f'.{o}' for o in ('apng avif bmp gif heic ico jfif jpe jpeg jpg png ppm pgm pbm svg tif tiff '
+                                      'webp').split()}
+
+def _is_image(name): return not name.startswith('.') and Path(name).suffix.lower() in image_extensions
+
+def _images_in(folder, recurse):
+    "The images in `folder` and, if `recurse`, in the folders below it that are not hidden."
+    for at,dirs,files in os.walk(folder, followlinks=True):
+        dirs[:] = [d for d in dirs if recurse and not d.startswith('.')]
+        yield from (Path(at)/f for f in files if _is_image(f))
 
 def get_image_files(path,              # Folder to look in
                     recurse:bool=True, # Also in the folders below it?
-                    folders=None       # Only in these of the folders directly below it; all if `None`
+                    folders=None       # Only in these of the folders directly below it ('.': in itself); all if `None`
                    ) -> L:             # Of `Path`s, sorted
     "The image files in `path`, by their endings, without hidden ones. As fastai's `get_image_files`, but sorted."
-    path, folders, found = Path(path), L(folders), []
+    path, folders = Path(path), L(folders)
     if not path.is_dir():
         raise FileNotFoundError(f'{path} is no folder' if path.exists() else f'There is no folder {path}. '
                                 'Is the path right, and relative to the folder that you think of?')
-    for i,(p,dirs,files) in enumerate(os.walk(path, followlinks=True)):
-        dirs[:] = sorted(d for d in dirs if recurse and (d in folders if folders and i==0 else not d.startswith('.')))
-        if folders and i==0 and '.' not in folders: continue
-        found += [Path(p)/f for f in files if not f.startswith('.') and Path(f).suffix.lower() in image_extensions]
+    if not folders: return L(sorted(_images_in(path, recurse)))
+    found = [*_images_in(path, recurse=False)] if '.' in folders else []
+    for p in path.iterdir():
+        if recurse and p.name in folders and p.is_dir(): found += _images_in(p, recurse)
     return L(sorted(found))

@@ -6,7 +6,7 @@
 __all__ = ['ask', 'check', 'hint', 'solution', 'progress', 'course_quiz']
 
 # %% ../nbs/13_questionnaire.ipynb #0417e774
-import ast, re, sys
+import sys
 from .cards import *
 from .quiz import *
 from .questions import questions
@@ -46,75 +46,8 @@ def progress() -> Board:
     return _quiz.progress()
 
 # %% ../nbs/13_questionnaire.ipynb #f7bb4e19
-def _read_answer(q, line):
-    "The answer in `line`, and for code in the lines that are typed after it."
-    if q.kind == 'choice': return line.strip('\'"')
-    if q.kind != 'code': return ast.literal_eval(line)
-    lines = [line]
-    while lines[-1].strip() and line.rstrip().endswith(':'): lines.append(input('... '))
-    return '\n'.join(lines)
-
-# %% ../nbs/13_questionnaire.ipynb #ecc8bc97
-def _in_terminal(card):
-    "`card`, with what to type in a terminal in the place of what to write in a notebook."
-    for part in 'body', 'foot':
-        text = re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', getattr(card, part))
-        text = re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', text)
-        setattr(card, part, text)
-    return card
-
-# %% ../nbs/13_questionnaire.ipynb #7ad52a78
-def _reply(q, line):
-    "The card, or the text, that answers `line`."
-    if line in ('hint', 'solution'): return _in_terminal(getattr(_quiz, line)(q.n))
-    try: answer = _read_answer(q, line)
-    except (ValueError, SyntaxError):
-        return 'This cannot be read as values of Python. Put text in quotes, and commas between the values.'
-    return _in_terminal(check(q.n, answer))
-
-# %% ../nbs/13_questionnaire.ipynb #920a39fb
-_how_to_type = {
-    'choice':  'Type a letter.',
-    'predict': 'Type the values, with commas between them.',
-    'words':   'Type the numbers of the points that hold, with commas between them.',
-    'code':    'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
-
-def _converse(q):
-    "Ask question `q` until it is passed or given up."
-    card = ask(q.n)
-    card.foot = f'{_how_to_type[q.kind]} Or one of the words: hint, solution, quit.'
-    print(card)
-    while getattr(card, 'status', '') not in DONE:
-        line = input('> ').rstrip()
-        if line in ('quit', 'exit', 'q'): return
-        if not line.strip(): continue
-        card = _reply(q, line)
-        print(card)
-
-# %% ../nbs/13_questionnaire.ipynb #2e09519f
-_projects = ' or '.join(str(q.n) for q in questions if not q.numbered)
-_usage = f'''usage: course_quiz                       how far you are, and what to read next
-       course_quiz QUESTION              ask question 1 to {sum(q.numbered for q in questions)}, or project {_projects}
-       course_quiz QUESTION hint         the first hint
-       course_quiz QUESTION solution     a right answer, and why'''
-
-# %% ../nbs/13_questionnaire.ipynb #4166a49d
 def course_quiz(
     argv:list=None, # The words after the command; those of this process if `None`
 ) -> int:
     "The console script `course_quiz`: the table of progress; with a number, that question. 0, or 2 for wrong words."
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] in (['-h'], ['--help']): text, code = _usage, 0
-    elif not argv: text, code = progress(), 0
-    else: text, code = _question(*argv)
-    if text is not None: print(text)
-    return code
-
-def _question(n, *words):
-    "What to print, and the code to end with, for question `n` and the words after it."
-    try: q = _quiz[n]
-    except KeyError as e: return f'{e.args[0]}\n{_usage}', 2
-    if words in (('hint',), ('solution',)): return _reply(q, words[0]), 0
-    if words: return _usage, 2
-    try: return _converse(q), 0
-    except (EOFError, KeyboardInterrupt): return '', 0 # the prompt has begun a line
+    return in_terminal(_quiz, sys.argv[1:] if argv is None else argv)

@@ -108,7 +108,8 @@ def no_trace(learn:Learner):
     "Put back the model (buffers too), the optimiser, the gradient scaler and all random generators after the block, bit for bit."
     tensors = [(t, t.detach().clone()) for t in (*learn.model.parameters(), *learn.model.buffers())]
     modes = [(m, m.training) for m in learn.model.modules()]
-    opt, opt_state, scaler = learn.opt, learn.opt and copy.deepcopy(learn.opt.state_dict()), copy.deepcopy(learn.scaler.state_dict())
+    opt, opt_state = learn.opt, learn.opt and copy.deepcopy(learn.opt.state_dict())
+    states = [(cb, copy.deepcopy(cb.state_dict())) for cb in learn.cbs if hasattr(type(cb), 'state_dict')]
     rng = random_state()
     try: yield
     finally:
@@ -117,7 +118,7 @@ def no_trace(learn:Learner):
         for m,training in modes: m.training = training
         learn.opt = opt
         if opt is not None: opt.load_state_dict(opt_state)
-        if scaler: learn.scaler.load_state_dict(scaler)
+        for cb,state in states: cb.load_state_dict(state)
         set_random_state(rng)
 
 # %% ../nbs/08_schedules.ipynb #4ec4a66a

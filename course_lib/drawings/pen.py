@@ -230,6 +230,7 @@ def _frame(pts, size):
     x1, y1 = (int(min(n, max(o + 4, v + 4))) for v, n, o in zip(pts.max(0), size, (x0, y0)))
     return x0, y0, x1, y1
 
+# %% ../../nbs/lib/drawings/pen.ipynb #0512bd13
 def paint(im:Image.Image,       # What to paint on, RGB
           d:Drawing,
           place,                # From units to pixels, as `placer` makes it

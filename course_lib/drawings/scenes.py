@@ -224,6 +224,7 @@ def _book_shelf(d, x, y, w):
         d.rect(left, y+1.5, left+thick, y+r.u(7,11), r.colour())
         left += thick+.2
 
+# %% ../../nbs/lib/drawings/scenes.ipynb #1710cf53
 def _clock(d, x, y):
     d.oval(x+6, y+6, 6, 6, (250,248,240))
     d.line([(x+6,y+10), (x+6,y+6), (x+9,y+6)], (50,50,54), .7)
@@ -547,6 +548,7 @@ def _truth(order, masks, owner, n_pixels):
     return [dict(labels=t.labels, area=found[k]/n_pixels, visible=found[k]/max(1, f))
             for k, (t, f) in enumerate(zip(order, full), 1)]
 
+# %% ../../nbs/lib/drawings/scenes.ipynb #11072231
 def compose_picture(things:list, # `Thing`s, none for a landscape
                     name:str,    # Of the background: birds fly in a 'field', nothing throws a shadow at 'sea'
                     background,  # One of the functions in `BACKGROUNDS`, or another like them

@@ -333,6 +333,7 @@ def _patches(d, c, body):
         pts = [(x + k*a*r.u(.75,1.2), y + k*b*r.u(.75,1.2)) for a, b in spot]
         d.blob(pts, c, edge=False, clip=body)
 
+# %% ../../nbs/lib/drawings/things.ipynb #3c6da5d7
 def _cow_stand(d, coat, patch, patched):
     r = d.r
     low = r.maybe(.25) # grazing
@@ -376,6 +377,7 @@ def _fleece(d, wool):
         curl = [(x-k, y), (x-k*.6, y+k*.8), (x+k*.5, y+k*.8), (x+k, y), (x+k*.3, y-k*.5), (x-k*.2, y)]
         d.line(curl, shade(wool, .8), .9, curved=True)
 
+# %% ../../nbs/lib/drawings/things.ipynb #4da4f9fc
 def _sheep_head(d, wool, skin):
     "About (0, 0), seen from the front, a tuft of wool over the eyes."
     light = sum(skin) > 300
@@ -395,6 +397,7 @@ def _ram_horns(d):
         spiral = np.concatenate([np.cos(t + .9), np.sin(t + .9)], 1)*(11 - 1.25*t)*(s, -1)*(1, -1) + (s*14, 4)
         d.limb(spiral, [7,6,5,4,2], (206,184,140))
 
+# %% ../../nbs/lib/drawings/things.ipynb #27ac435a
 def sheep(d):
     "A cloud of wool on thin legs; a ram has curled horns."
     r = d.r
@@ -434,6 +437,7 @@ def _bird_perch(d, k):
         d.limb([(-70,-3), (0,-4), (80,-2)], [6,8,5], (110,80,58))
         d.blob([(56,-2), (62,10), (74,12), (68,0)], (90,140,70))
 
+# %% ../../nbs/lib/drawings/things.ipynb #1a6916c7
 def _bird_fly(d, k):
     r, c, belly, wing, beak = d.r, k['c'], k['belly'], k['wing'], k['beak']
     up = r.u(.6, 1.1)*r.one(1, 1, -.5)
@@ -467,6 +471,7 @@ def _bird_duck(d, k):
         d.line([(x,0), (x+2,-10)], (230,130,50), 3)
         d.poly([(x-2,-10), (x+12,-13), (x-1,-14)], (230,130,50))
 
+# %% ../../nbs/lib/drawings/things.ipynb #b8a1abcd
 def _bird_owl(d, k):
     r, beak = d.r, k['beak']
     c = r.pick([(140,100,66), (120,110,104), (200,180,150), (100,76,60)])
@@ -530,8 +535,8 @@ def person_look(r): # `Dice`
 # %% ../../nbs/lib/drawings/things.ipynb #16d449a0
 def _hair_behind(d, k, turn):
     style, hair = k['style'], k['hair']
-    if style == 'long': d.blob([(0,14), (11,10), (13,-4), (12,-20), (4,-22), (-4,-22), (-12,-20), (-13,-4),
-                                (-11,10)], hair)
+    if style == 'long':
+        d.blob([(0,14), (11,10), (13,-4), (12,-20), (4,-22), (-4,-22), (-12,-20), (-13,-4), (-11,10)], hair)
     if style == 'bob': d.blob([(0,14), (11,10), (13.5,-3), (11,-11), (0,-9), (-11,-11), (-13.5,-3), (-11,10)], hair)
     if style == 'bun': d.oval(-turn*5, 15, 5.5, 5, hair)
     if style == 'curly':
@@ -873,6 +878,7 @@ def _bus_door(d, c, L, H, double):
     d.rect(L-44 if double else L-40, H-7.5, L-4, H-1.5, (36,36,40), round=1)
     for k in range(6): d.rect(L-37+k*5, H-6, L-34+k*5, H-3, (255,176,40), edge=False)
 
+# %% ../../nbs/lib/drawings/things.ipynb #656412a9
 def _bus_side(d, c, c2, kind):
     double, school = kind == 'double', kind == 'school'
     H, L = (104, 78) if double else (70, 98)
@@ -920,6 +926,7 @@ def _bus_front(d, c):
     d.rect(.36, .05, .64, .12, (250,250,245), edge=False)
     for x in (.14, .86): d.oval(x, .25, .1, .07, _LAMP)
 
+# %% ../../nbs/lib/drawings/things.ipynb #7a97c643
 def _bus_corner(d, c, c2):
     L, s = d.r.u(90, 120), d.r.u(.62, .8) # the far end is smaller
     x0, x1, x2, H = -L+30, 34, 88, 92

@@ -10,6 +10,7 @@ from course_lib.dataloaders import *
 from course_lib.datablock import *
 from course_lib.losses import *
 from course_lib.metrics import *
+from course_lib.precision import half_precision
 from course_lib.learner import *
 from course_lib.schedules import *
 from course_lib import learner as learner_module
@@ -81,7 +82,7 @@ def test_smoothed_losses_are_debiased_running_means():
 def test_events_come_in_order():
     seen = []
     def note(name): return lambda self: seen.append(name)
-    Spy = type('Spy', (Callback,), {e: note(e) for e in learner_module._events})
+    Spy = type('Spy', (Callback,), {e: note(e) for e in learner_module.event_names})
     dls = toy_dls(n=16, n_valid=8)
     learn = make(dls, cbs=Spy())
     assert seen == ['after_create']
@@ -564,28 +565,86 @@ def test_bf16():
 def test_fp16_on_cpu_warns_and_uses_bf16():
     learn = make()
     with pytest.warns(UserWarning, match='bfloat16') as w: learn.to_fp16()
-    with learn.autocast(): assert len(w) == 1 and torch.ones(2, 2).mm(torch.ones(2, 2)).dtype == torch.bfloat16
+    assert len(w) == 1 and learn.mixed_precision.dtype == torch.bfloat16 and not hasattr(learn, 'loss_scaler')
     quiet(learn, 'fit', 1)
 
 @pytest.mark.parametrize('groups, calls', [(1, {torch.bfloat16}), (2, {torch.bfloat16}), (4, {torch.float32})])
 def test_bf16_leaves_depthwise_convolutions_in_float32(groups, calls):
-    learn, seen = make(), set()
+    seen = set()
     conv, x = nn.Conv2d(4, 4, 3, padding=1, groups=groups), torch.randn(2, 4, 5, 5)
-    learn.to_bf16()
     class Listen(torch.overrides.TorchFunctionMode): # entered first, so it hears what is really computed
         def __torch_function__(self, func, types, args=(), kwargs=None):
             out = func(*args, **(kwargs or {}))
             if func is torch.conv2d: seen.add(out.dtype)
             return out
-    with Listen(), learn.autocast(): y = conv(x)
+    with Listen(), half_precision(x.device): y = conv(x)
     assert seen == calls and y.dtype == torch.bfloat16 and not torch.is_autocast_enabled('cpu')
     y.float().sum().backward()
     assert conv.weight.grad.dtype == torch.float32
     plain = conv(x)
     assert 0 < (y - plain).abs().max() < 0.02
     if groups == 4: assert torch.equal(y, plain.bfloat16())
-    learn.to_fp32()
-    with learn.autocast(): assert torch.equal(conv(x), plain)
+
+def in_half(learn):
+    "Does a model that is called by hand compute in half precision?"
+    return bool(learn.model._forward_hooks or learn.model._forward_pre_hooks or torch.is_autocast_enabled('cpu'))
+
+@pytest.mark.parametrize('event, exc', [('before_batch', CancelBatchException), ('before_batch', CancelFitException),
+                                        ('after_pred', CancelTrainException), ('after_loss', CancelTrainException),
+                                        ('before_batch', KeyboardInterrupt), ('after_pred', ValueError)])
+def test_half_precision_ends_with_the_loop(event, exc):
+    def leave(self):
+        if self.iter == 2 and self.training: raise exc
+    learn = make(cbs=type('Leave', (Callback,), {event: leave, 'order': 5})()).to_bf16()
+    try: quiet(learn, 'fit', 2)
+    except ValueError: pass
+    assert not in_half(learn)
+
+def test_half_precision_ends_when_the_model_fails():
+    class Broken(nn.Module):
+        def __init__(self): super().__init__(); self.l = nn.Linear(5, 3)
+        def forward(self, x): raise RuntimeError('broken')
+    learn = make(model=Broken()).to_bf16()
+    for f in (lambda: quiet(learn, 'fit', 1)), learn.get_preds:
+        with pytest.raises(RuntimeError, match='broken'): f()
+        assert not in_half(learn)
+
+def test_a_callback_sees_float32_and_the_loop_only():
+    seen = []
+    class Look(Callback):
+        order = -1
+        def before_batch(self): seen.append(torch.is_autocast_enabled('cpu'))
+        def after_pred(self): seen.append(self.pred.dtype)
+    quiet(make(cbs=Look()).to_bf16(), 'fit', 1)
+    assert set(seen) == {False, torch.float32}
+
+def test_precision_can_be_changed_again_and_again():
+    learn = make()
+    for _ in range(2): learn.to_bf16()
+    assert len(learn.cbs) == 4
+    assert learn.to_fp32() is learn and len(learn.cbs) == 3
+
+def test_a_scaled_loss_gives_the_same_weights():
+    a, b = make(), make(cbs=LossScaler('cpu'))
+    for learn in a, b: set_seed(1); quiet(learn, 'fit', 2, 1e-2)
+    for p,q in zip(a.model.parameters(), b.model.parameters()): assert torch.equal(p, q)
+
+def test_a_scaler_leaves_out_a_step_that_overflows():
+    class Overflow(Callback):
+        def after_backward(self):
+            if self.iter == 0: next(self.model.parameters()).grad[0, 0] = math.inf
+    learn = make(cbs=[LossScaler('cpu'), Overflow()])
+    scale = learn.loss_scaler.scaler.get_scale()
+    quiet(learn, 'fit', 1)
+    assert learn.loss_scaler.scaler.get_scale() == scale/2
+    assert all(torch.isfinite(p).all() for p in learn.model.parameters())
+
+def test_clipping_sees_gradients_as_they_are():
+    lengths = []
+    class Watch(Callback):
+        def before_step(self): lengths.append(nn.utils.get_total_norm([p.grad for p in self.model.parameters()]).item())
+    for cbs in [], [LossScaler('cpu')]: set_seed(1); quiet(make(cbs=[Watch(), *cbs]), 'fit', 1)
+    assert lengths[:len(lengths)//2] == pytest.approx(lengths[len(lengths)//2:])
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
 def test_fp16_on_cuda():

@@ -11,7 +11,7 @@ from course_lib.core import TensorBase
 from course_lib.datablock import (CategoryBlock, DataBlock, IndexSplitter, MultiCategoryBlock, RegressionBlock,
                                   TensorMultiCategory, TransformBlock)
 from course_lib.dataloaders import DataLoader, DataLoaders
-from course_lib.losses import (BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat, activation_for,
+from course_lib.losses import (BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat, activation_for, activations,
                                binary_cross_entropy, decodes_for)
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -179,6 +179,13 @@ def test_every_loss_knows_its_activation(loss, act, dec):
     torch.testing.assert_close(p, act(x))
     assert torch.equal(decodes_for(loss)(p), dec(act(x)))
     pickle.dumps((activation_for(loss), decodes_for(loss)))
+
+
+@pytest.mark.parametrize('name,loss', [
+    ('none', MSELossFlat()), ('sigmoid', BCEWithLogitsLossFlat()), ('softmax', CrossEntropyLossFlat())], ids=str)
+def test_an_activation_is_found_by_its_name(name, loss):
+    "A file of a model holds the name, so a name means the same for ever."
+    torch.testing.assert_close(activations[name](x), loss.activation(x))
 
 
 def dls(block, targets, x_block=RegressionBlock):

@@ -91,3 +91,15 @@ def test_plot_function_draws_the_function():
     np.testing.assert_allclose(ys, np.tanh(np.asarray(xs)/2), atol=1e-6)
     assert (xs[0], xs[-1]) == (-4, 4) and (ax.get_xlabel(), ax.get_ylabel()) == ('in', 'out')
     plt.close('all')
+
+def test_a_camera_is_read_once_and_again_when_its_file_has_changed(tmp_path):
+    import os
+    fn = tmp_path/'rgb.cal'
+    def write(focal, ns):
+        fn.write_text(f'{focal} 0 320\n0 {focal} 240\n0 0 1\n\n640 480\n')
+        os.utime(fn, ns=(ns, ns))
+    write(500, 10**18)
+    cal = read_cal(fn)
+    assert read_cal(fn) is cal and cal.size == (480, 640) # (height, width), as everywhere
+    write(600, 2*10**18)
+    assert read_cal(fn).matrix[0, 0] == 600

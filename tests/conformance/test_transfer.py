@@ -4,6 +4,7 @@ import pytest, torch
 import torch.nn.functional as F
 from fastcore.test import test_close as close
 from torch import nn
+from course_lib import transfer
 from course_lib.core import *
 from course_lib.dataloaders import *
 from course_lib.datablock import *
@@ -46,8 +47,8 @@ def test_bundled_weights_tensor_by_tensor():
     own = model.state_dict()
     assert len(own) == len(weights) == 296
     for a,b in zip(own.values(), weights.values()): assert a.shape == b.shape and torch.equal(a, b)
-    # weight to weight, running_mean to running_mean
-    for k,j in zip(own, weights): assert k.rsplit('.', 1)[1] == j.rsplit('.', 1)[1]
+    for (k,_),(j,_) in zip(own.items(), weights.items()):
+        assert k.rsplit('.', 1)[1] == j.rsplit('.', 1)[1] # weight to weight, running_mean to running_mean
 
 def test_bundled_weights_give_calm_activations():
     """With weights in their places, batch-norm's running statistics describe what comes in.
@@ -70,8 +71,7 @@ def test_pretrained_features_separate_drawn_classes_and_random_ones_do_not():
         d.line((34, 80, 60, 45, 94, 80, 54, 80, 60, 45), c, 5); d.line((94, 80, 88, 38, 102, 36), c, 5)
         return im
     def house(c, r):
-        im = Image.new('RGB', (128, 128), 'white')
-        d = ImageDraw.Draw(im)
+        im = Image.new('RGB', (128, 128), 'white'); d = ImageDraw.Draw(im)
         d.rectangle((30, 60, 98, 60+2*r), fill=c)
         d.polygon((24, 60, 64, 20, 104, 60), fill='brown')
         d.rectangle((56, 80, 72, 60+2*r), fill='black')
@@ -95,7 +95,8 @@ def test_bundled_statistics():
     mean, std = arch_stats(efficientnet_lite0)
     x = torch.rand(2, 3, 5, 5)
     close(Normalize.from_stats(mean, std)(TensorImage(x)).plain(), (x*255 - 127)/128, eps=1e-5)
-    for arch in resnet18, resnet50, import_torchvision().models.resnet34: assert arch_stats(arch) == imagenet_stats
+    resnet = import_torchvision().models.resnet34
+    assert arch_stats(resnet18) == arch_stats(resnet50) == imagenet_stats == arch_stats(resnet)
     assert arch_stats(tiny) is None
     import timm
     cfg = timm.create_model('vit_tiny_patch16_224').default_cfg
@@ -182,30 +183,30 @@ def test_concat_pool():
 
 def kinds(m): return [type(l).__name__ for l in m]
 
-LAYER = ['BatchNorm1d', 'Dropout', 'Linear']
-
 def test_head_layers():
     h = create_head(64, 7)
-    assert kinds(h) == ['AdaptiveConcatPool2d', 'Flatten', *LAYER, 'ReLU', *LAYER]
+    pool = ['AdaptiveConcatPool2d', 'Flatten']
+    assert kinds(h) == [*pool, 'BatchNorm1d', 'Dropout', 'Linear', 'ReLU', 'BatchNorm1d', 'Dropout', 'Linear']
     assert [tuple(h[i].weight.shape) for i in (2, 4, 6, 8)] == [(128,), (512, 128), (512,), (7, 512)]
     assert h[4].bias is None and h[8].bias is None and (h[3].p, h[7].p) == (0.25, 0.5)
     assert h(torch.rand(4, 64, 3, 5)).shape == (4, 7)
 
 @pytest.mark.parametrize('kw,expected', [
-    (dict(concat_pool=False), ['AdaptiveAvgPool2d', 'Flatten', *LAYER, 'ReLU', *LAYER]),
-    (dict(lin_ftrs=[]), ['AdaptiveConcatPool2d', 'Flatten', *LAYER]),
+    (dict(concat_pool=False),
+     ['AdaptiveAvgPool2d', 'Flatten', 'BatchNorm1d', 'Dropout', 'Linear', 'ReLU', 'BatchNorm1d', 'Dropout', 'Linear']),
+    (dict(lin_ftrs=[]), ['AdaptiveConcatPool2d', 'Flatten', 'BatchNorm1d', 'Dropout', 'Linear']),
     (dict(lin_ftrs=[9, 8], ps=0.),
      ['AdaptiveConcatPool2d', 'Flatten', *['BatchNorm1d', 'Linear', 'ReLU']*2, 'BatchNorm1d', 'Linear']),
-    (dict(pool=False, lin_ftrs=[], bn_final=True), [*LAYER, 'BatchNorm1d']),
-    (dict(lin_ftrs=[], y_range=(-1, 1)), ['AdaptiveConcatPool2d', 'Flatten', *LAYER, 'SigmoidRange'])])
+    (dict(pool=False, lin_ftrs=[], bn_final=True), ['BatchNorm1d', 'Dropout', 'Linear', 'BatchNorm1d']),
+    (dict(lin_ftrs=[], y_range=(-1, 1)),
+     ['AdaptiveConcatPool2d', 'Flatten', 'BatchNorm1d', 'Dropout', 'Linear', 'SigmoidRange'])])
 def test_head_variants(kw, expected): assert kinds(create_head(16, 2, **kw)) == expected
 
 def test_head_dropout_list():
-    def head(ps): return create_head(16, 2, lin_ftrs=[8, 4], ps=ps)
-    def dropout(head): return [layer.p for layer in head if isinstance(layer, nn.Dropout)]
-    assert dropout(head([0.1, 0.2, 0.3])) == [0.1, 0.2, 0.3]
-    assert dropout(head(0.4)) == [0.2, 0.2, 0.4]
-    with pytest.raises(ValueError, match='2 dropout probabilities for 3'): head([0.1, 0.2])
+    def dropouts(ps): return [l.p for l in create_head(16, 2, lin_ftrs=[8, 4], ps=ps) if isinstance(l, nn.Dropout)]
+    assert dropouts([0.1, 0.2, 0.3]) == [0.1, 0.2, 0.3]
+    assert dropouts(0.4) == [0.2, 0.2, 0.4]
+    with pytest.raises(ValueError, match='2 dropout probabilities for 3'): dropouts([0.1, 0.2])
 
 def test_sigmoid_range():
     x = torch.linspace(-20, 20, 101, dtype=torch.float64)
@@ -254,8 +255,8 @@ def test_frozen_body(train_bn):
     quiet(learn, 'fit', 1, 1e-2)
     for k,v in learn.model.state_dict().items():
         layer, kind = k.rsplit('.', 1)
-        statistics = kind in ('running_mean', 'running_var', 'num_batches_tracked')
-        moves = statistics or k.startswith('1.') or (layer in norms and train_bn)
+        running = kind in ('running_mean', 'running_var', 'num_batches_tracked')
+        moves = running or k.startswith('1.') or (layer in norms and train_bn)
         assert (not torch.equal(v, before[k])) == moves, k
 
 def test_not_pretrained_is_not_frozen():
@@ -265,7 +266,7 @@ def test_not_pretrained_is_not_frozen():
 def test_frozen_batch_norm_uses_the_statistics_of_the_batch():
     """A frozen network in training mode changes its features, by batch-norm's running averages.
 
-    They are 0.9·old + 0.1·batch after each batch."""
+    0.9·old + 0.1·batch after each batch."""
     bn = nn.BatchNorm2d(4).requires_grad_(False).train()
     x = torch.randn(8, 4, 5, 5)*3 + 2
     bn(x)
@@ -285,9 +286,7 @@ def test_normalises_as_the_body_was_trained():
     close(a, (b*255 - 127)/128, eps=1e-5)
     lite0_learner(dls) # a second learner on the same data: once is enough
     assert len(normalisers(dls)) == 1
-    with pytest.warns(UserWarning, match='normalise already'):
-        import course_lib.transfer as t
-        t._add_normalize(dls, imagenet_stats)
+    with pytest.warns(UserWarning, match='normalise already'): transfer._normalize(dls, imagenet_stats)
 
 @pytest.mark.parametrize('kw', [dict(normalize=False), dict(pretrained=False)])
 def test_no_normalising_where_none_is_due(kw):
@@ -355,3 +354,19 @@ def test_fine_tuning_learns():
     quiet(learn, 'fine_tune', 6, 1e-2, lr_mult=5)
     preds, targs = learn.get_preds()
     assert ((preds > 0.5) == (targs > 0.5)).float().mean() > 0.9
+
+# ---- names of architectures
+
+@pytest.mark.parametrize('arch', [efficientnet_lite0, resnet50, 'vit_tiny_patch16_224'])
+def test_an_architecture_is_found_again_by_its_name(arch):
+    assert arch_named(*arch_origin(arch)) == arch
+
+def test_an_architecture_of_torchvision_is_found_again():
+    built = arch_named(*arch_origin(import_torchvision().models.mobilenet_v3_small))(pretrained=False)
+    assert kinds(built.children()) == ['Sequential', 'AdaptiveAvgPool2d', 'Sequential']
+
+@pytest.mark.parametrize('name', [
+    ('course_lib', 'os.system'), ('torchvision', '../x'), ('builtins', 'eval'), ('timm', {})])
+def test_an_architecture_that_is_on_no_list(name):
+    with pytest.raises(ValueError, match='there is no architecture'): arch_named(*name)
+    assert arch_origin(lambda pretrained: None) is None and arch_origin(tiny()) is None
