@@ -1,13 +1,15 @@
-"Files that are missing, cut short, of another kind, too new or changed: one clear sentence that names the file, and nothing is changed or half written."
+"""Files that are missing, cut short, of another kind, too new or changed.
+
+One clear sentence that names the file, and nothing is changed or half written."""
 import json, pickle
-import numpy as np, pytest, torch
+import pytest, torch
 from safetensors.torch import load_file, save_file
 from safetensors import safe_open
 from torch import nn
 from course_lib.all import *
 from course_lib.learner import SGD
 from course_lib.export import load_learner
-from tests.conformance.test_export import PICS, SMALL, equal, fit, learner, loaders, small, states
+from tests.conformance.test_export import fit, learner, loaders, small, states
 
 def refuses(exc, *parts):
     "One sentence or two, with all of `parts`."
@@ -56,7 +58,8 @@ def test_a_pickle_is_not_read(tmp_path, protocol):
     with refuses(ValueError, file, 'pickle', 'learn.export'): load_learner(file)
     assert not Evil.ran
 
-@pytest.mark.parametrize('data', [b'hello, world, this is a text', b'{"json": true}                 ', b'\xff'*200, b'\x89PNG\r\n\x1a\n' + b'\0'*100])
+@pytest.mark.parametrize('data', [
+    b'hello, world, this is a text', b'{"json": true}                 ', b'\xff'*200, b'\x89PNG\r\n\x1a\n' + b'\0'*100])
 def test_other_kinds(tmp_path, data):
     file = tmp_path/'a.txt'
     file.write_bytes(data)
@@ -69,7 +72,8 @@ def test_weights_of_another_origin(tmp_path):
 def test_a_newer_format(tmp_path, exported):
     weights, d = read(exported)
     with refuses(ValueError, 'new.safetensors', 'newer course_lib 7.1', 'format 2', 'Install'):
-        load_learner(write(tmp_path/'new.safetensors', weights, dict(d, format=2, library='course_lib 7.1', arch='something else', item=None)))
+        newer = dict(d, format=2, library='course_lib 7.1', arch='something else', item=None)
+        load_learner(write(tmp_path/'new.safetensors', weights, newer))
 
 @pytest.mark.parametrize('change', ['shape', 'missing', 'extra'])
 def test_weights_that_do_not_fit(tmp_path, exported, change):
@@ -77,29 +81,38 @@ def test_weights_that_do_not_fit(tmp_path, exported, change):
     if change == 'shape': weights['1.8.weight'] = torch.zeros(4, 512)
     if change == 'missing': del weights['1.8.weight']
     if change == 'extra': weights['another'] = torch.zeros(1)
-    what = dict(shape='1.8.weight is [4, 512] there and [3, 512] in the model', missing='1.8.weight is missing', extra='another is not in the model')[change]
+    what = dict(shape='1.8.weight is [4, 512] there and [3, 512] in the model', missing='1.8.weight is missing',
+                extra='another is not in the model')[change]
     with refuses(ValueError, 'w.safetensors', what): load_learner(write(tmp_path/'w.safetensors', weights, d))
 
 @pytest.mark.parametrize('d', ['no json', '[]', '{}', 'null', '{"format": "1"}', '{"format": null}'])
 def test_a_damaged_description(tmp_path, exported, d):
-    with refuses(ValueError, 'd.safetensors', 'damaged'): load_learner(write(tmp_path/'d.safetensors', read(exported)[0], d))
+    with refuses(ValueError, 'd.safetensors', 'damaged'):
+        load_learner(write(tmp_path/'d.safetensors', read(exported)[0], d))
 
 @pytest.mark.parametrize('change', [
-    dict(arch=['course_lib', 'os.system']), dict(arch=['timm', 'hf-hub:someone/model']), dict(arch=['timm', 'no_such_model']), dict(arch=['torchvision', '../x']),
-    dict(arch=['builtins', 'eval']), dict(arch='resnet18'), dict(arch=['timm', {}]), dict(arch=None), dict(arch=['course_lib', 'resnet18'], cut='x'),
-    dict(arch=['course_lib', 'resnet18'], cut=[1]),
-    dict(n_out=4), dict(n_out=10**12), dict(n_out='3'), dict(head=dict(lin_ftrs=[10**11])), dict(head=dict(init='print')), dict(head=None),
-    dict(item=[['eval', {}]]), dict(item=[['Resize', dict(size=-1)]]), dict(item=[['Resize', dict(size=64, fn='x')]]), dict(item=None), dict(batch=[['Normalize', dict(mean=[0], std=[0])]]),
-    dict(vocab=['a']), dict(vocab=None), dict(target='code'), dict(activation='exec'), dict(thresholds=[2, 2, 2]), dict(thresholds=None), dict(thresholds=['a']*3)], ids=str)
+    dict(arch=['course_lib', 'os.system']), dict(arch=['timm', 'hf-hub:someone/model']),
+    dict(arch=['timm', 'no_such_model']), dict(arch=['torchvision', '../x']), dict(arch=['timm', {}]),
+    dict(arch=['builtins', 'eval']), dict(arch='resnet18'), dict(arch=None),
+    dict(arch=['course_lib', 'resnet18'], cut='x'), dict(arch=['course_lib', 'resnet18'], cut=[1]),
+    dict(n_out=4), dict(n_out=10**12), dict(n_out='3'),
+    dict(head=dict(lin_ftrs=[10**11])), dict(head=dict(init='print')), dict(head=None),
+    dict(item=[['eval', {}]]), dict(item=[['Resize', dict(size=-1)]]), dict(item=[['Resize', dict(size=64, fn='x')]]),
+    dict(item=None), dict(batch=[['Normalize', dict(mean=[0], std=[0])]]),
+    dict(vocab=['a']), dict(vocab=None), dict(target='code'), dict(activation='exec'),
+    dict(thresholds=[2, 2, 2]), dict(thresholds=None), dict(thresholds=['a']*3)], ids=str)
 def test_a_description_that_makes_no_sense(tmp_path, exported, change):
     "What a file names is looked up in lists; nothing of it is imported, fetched or called."
     weights, d = read(exported)
-    with refuses(ValueError, 'c.safetensors', 'does not make sense'): load_learner(write(tmp_path/'c.safetensors', weights, dict(d, **change)))
+    with refuses(ValueError, 'c.safetensors', 'does not make sense'):
+        load_learner(write(tmp_path/'c.safetensors', weights, dict(d, **change)))
 
 def test_a_key_less(tmp_path, exported):
     weights, d = read(exported)
     for k in set(d) - {'format', 'library', 'shape'}:
-        with refuses(ValueError, 'k.safetensors', 'does not make sense'): load_learner(write(tmp_path/'k.safetensors', weights, {o: v for o,v in d.items() if o != k}))
+        less = {o: v for o,v in d.items() if o != k}
+        with refuses(ValueError, 'k.safetensors', 'does not make sense'):
+            load_learner(write(tmp_path/'k.safetensors', weights, less))
 
 # ---- Predictor
 
@@ -131,8 +144,12 @@ def test_models_that_data_cannot_describe(tmp_path):
     own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(288, 3))
     body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1))
-    cases = [(Learner(loaders(), own, path=tmp_path), 'vision_learner'), (learner(tmp_path, custom_head=pooled), 'custom_head'), (learner(tmp_path, arch=body), 'code of your own'),
-             (learner(tmp_path, arch=lambda pretrained: body), 'code of your own'), (learner(tmp_path, arch=resnet18, cut=lambda m: list(m.children())[:6]), '`cut` is a function')]
+    cases = [
+        (Learner(loaders(), own, path=tmp_path), 'vision_learner'),
+        (learner(tmp_path, custom_head=pooled), 'custom_head'),
+        (learner(tmp_path, arch=body), 'code of your own'),
+        (learner(tmp_path, arch=lambda pretrained: body), 'code of your own'),
+        (learner(tmp_path, arch=resnet18, cut=lambda m: list(m.children())[:6]), '`cut` is a function')]
     changed = learner(tmp_path)
     changed.model[1].append(nn.Sigmoid())
     for learn, why in [*cases, (changed, 'changed after')]:
@@ -142,10 +159,12 @@ def test_models_that_data_cannot_describe(tmp_path):
 def negative(x: TensorImage): return 1 - x
 
 def test_data_that_cannot_be_described(tmp_path):
-    for tfms, name in [(dict(item_tfms=[Resize(64), lambda x: x]), '<lambda>'), (dict(batch_tfms=[negative]), 'negative')]:
+    cases = [(dict(item_tfms=[Resize(64), lambda x: x]), '<lambda>'), (dict(batch_tfms=[negative]), 'negative')]
+    for tfms, name in cases:
         with refuses(ValueError, name, 'code of your own', 'Resize'): learner(tmp_path, loaders(**tfms)).export()
     dl = DataLoader([(torch.zeros(3, 64, 64), torch.zeros(3))]*8, bs=4)
-    with refuses(ValueError, 'DataBlock', 'ImageBlock'): learner(tmp_path, DataLoaders(dl, dl), n_out=3, loss_func=nn.BCEWithLogitsLoss()).export()
+    with refuses(ValueError, 'DataBlock', 'ImageBlock'):
+        learner(tmp_path, DataLoaders(dl, dl), n_out=3, loss_func=nn.BCEWithLogitsLoss()).export()
     class Odd(BCEWithLogitsLossFlat):
         def activation(self, x): return x.sigmoid()**2
     with refuses(ValueError, 'activation', 'sigmoid'): learner(tmp_path, loss_func=Odd()).export()
@@ -180,7 +199,8 @@ def test_save_nothing_half_written(saved, monkeypatch):
     with pytest.raises(OSError, match='No space'): saved.save('a')
     assert file.read_bytes() == good and list(file.parent.iterdir()) == [file]
 
-@pytest.mark.parametrize('case', ['cut', 'short', 'text', 'empty', 'pickle', 'evil', 'tensor', 'list', 'safetensors', 'folder'])
+@pytest.mark.parametrize('case', [
+    'cut', 'short', 'text', 'empty', 'pickle', 'evil', 'tensor', 'list', 'safetensors', 'folder'])
 def test_load_of_other_files(saved, case):
     file, before = saved.path/'models'/'b.pth', [t.clone() for t in states(saved)]
     whole = (saved.path/'models'/'a.pth').read_bytes()
@@ -194,7 +214,8 @@ def test_load_of_other_files(saved, case):
     if case == 'list': torch.save({'model': [1, 2], 'opt': {}}, file)
     if case == 'safetensors': save_file({'w': torch.zeros(2)}, file)
     if case == 'folder': file.mkdir()
-    with refuses(FileNotFoundError if case == 'folder' else ValueError, 'b.pth', *(['could run any code'] if case == 'evil' else [])): saved.load('b')
+    exc, words = FileNotFoundError if case == 'folder' else ValueError, ['could run any code'] if case == 'evil' else []
+    with refuses(exc, 'b.pth', *words): saved.load('b')
     assert unchanged(saved, before) and not Evil.ran
 
 def test_load_of_a_missing_file(saved, tmp_path):
@@ -212,7 +233,10 @@ def test_load_of_another_model(saved):
     learn.model[3] = nn.Linear(8, 2)
     with refuses(ValueError, '4.weight is missing'): learn.load('a')
 
-@pytest.mark.parametrize('kw', [dict(opt_func=partial(SGD, mom=.9)), dict(wd_bn_bias=True), dict(splitter=lambda m: [list(m[0].parameters()), list(m[1:].parameters())])], ids=['optimiser', 'decay', 'groups'])
+def in_halves(m): return [list(m[0].parameters()), list(m[1:].parameters())]
+
+@pytest.mark.parametrize('kw', [dict(opt_func=partial(SGD, mom=.9)), dict(wd_bn_bias=True), dict(splitter=in_halves)],
+                         ids=['optimiser', 'decay', 'groups'])
 def test_load_of_another_optimiser(saved, kw):
     learn = small(saved.path, **kw)
     before = [t.clone() for t in learn.model.state_dict().values()]
