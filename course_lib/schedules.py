@@ -21,7 +21,7 @@ def SchedCos(start, end):
         return start + way*(end - start)
     return sched
 
-# %% ../nbs/08_schedules.ipynb #ea840820
+# %% ../nbs/08_schedules.ipynb #384d56c9
 def combine_scheds(
     pcts,   # The fraction of the training that each schedule lasts for
     scheds, # The schedules, in this order
@@ -35,7 +35,7 @@ def combine_scheds(
         return scheds[part]((pos - starts[part])/pcts[part])
     return sched
 
-# %% ../nbs/08_schedules.ipynb #6a2dbe30
+# %% ../nbs/08_schedules.ipynb #52305fa8
 def combined_cos(
     pct:float, # The fraction of the training in which `middle` is reached
     start,
@@ -51,7 +51,7 @@ def pct_train(self:Learner) -> float:
     "The fraction of the fit that is done, from 0 to 1."
     return (self.epoch*self.n_iter + self.iter)/(self.n_epoch*self.n_iter)
 
-# %% ../nbs/08_schedules.ipynb #c7ef65c0
+# %% ../nbs/08_schedules.ipynb #67c40eee
 class ParamScheduler(Callback):
     "Set hyperparameters before each training batch from functions of `learn.pct_train`; put the old ones back after the fit."
     order, run_valid, saved = 60, False, ()
@@ -66,7 +66,7 @@ class ParamScheduler(Callback):
     def after_fit(self):
         for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
 
-# %% ../nbs/08_schedules.ipynb #8bdaef9d
+# %% ../nbs/08_schedules.ipynb #3575d300
 @patch
 def fit_one_cycle(self:Learner,
     n_epoch:int,          # How many times to go through the training set
@@ -113,7 +113,7 @@ class LRFinder(ParamScheduler):
         blown_up = not math.isfinite(loss) or (self.stop_div and loss > 4*self.best)
         if blown_up or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
 
-# %% ../nbs/08_schedules.ipynb #b3cba27d
+# %% ../nbs/08_schedules.ipynb #03d4e24e
 class _Round:
     "`n` batches of a loader, epoch after epoch."
     def __init__(self, dl, n): self.dl, self.n, self.dataset = dl, n, dl.dataset
@@ -126,7 +126,7 @@ class _Round:
                 left -= 1
                 if not left: return
 
-# %% ../nbs/08_schedules.ipynb #6fcb413d
+# %% ../nbs/08_schedules.ipynb #b0888a81
 @patch
 @contextmanager
 def _going_round(self:Learner, n):
@@ -160,7 +160,7 @@ def _falling_to(losses):
     for i,v in enumerate(losses): lengths.append(1 + max((lengths[j] for j in range(i) if losses[j] > v), default=0))
     return lengths
 
-# %% ../nbs/08_schedules.ipynb #06f3e6df
+# %% ../nbs/08_schedules.ipynb #98067ad2
 def valley(
     lrs,        # Learning rates
     losses,     # The smoothed loss at each of them
@@ -191,7 +191,7 @@ def _suggest(self:Recorder, funcs, num_it):
     suggested = namedtuple('SuggestedLRs', map(func_name, funcs))
     return suggested(*(lr for lr,_ in found)), [point for _,point in found]
 
-# %% ../nbs/08_schedules.ipynb #42bf9956
+# %% ../nbs/08_schedules.ipynb #1dc7ae3d
 @patch
 def plot_lr_find(self:Recorder,
     skip_end:int=5,        # Leave out this many batches at the end
@@ -210,7 +210,7 @@ def plot_lr_find(self:Recorder,
     if suggestions: ax.legend()
     return ax
 
-# %% ../nbs/08_schedules.ipynb #83cb7190
+# %% ../nbs/08_schedules.ipynb #6e1f3039
 @patch
 def lr_find(self:Learner,
     start_lr:float=1e-7,  # The first rate
