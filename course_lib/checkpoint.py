@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['checkpoint_file', 'python_numbers', 'write_checkpoint', 'safe_load', 'check_there', 'read_checkpoint',
-           'check_weights', 'check_opt_state']
+           'check_weights', 'check_opt_state', 'Described']
 
 # %% ../nbs/lib/checkpoint.ipynb #34d5c5c0
 import pickle, re, warnings
@@ -112,3 +112,23 @@ def check_opt_state(
     if fits: return
     raise ValueError(f"The optimiser's state in {file} belongs to another optimiser, or to other groups of parameters. "
                      "Make the learner as it was (`opt_func`, `splitter`, `wd_bn_bias`), or load the weights alone: `with_opt=False`.")
+
+# %% ../nbs/lib/checkpoint.ipynb #5f1bc002
+class Described:
+    "What `export` asks of a transform: the data that make it again. A class of the course says `saved`."
+    saved = None        # the names of the arguments that make it again; they are attributes too
+    for_targets = False # is it about targets only? Then files of models do without it
+    known = {}          # the classes of the course that say `saved`, by name
+
+    def __init_subclass__(cls, **kwargs): # called by Python for each subclass
+        super().__init_subclass__(**kwargs)
+        if 'saved' in vars(cls) and cls.__module__.startswith('course_lib'): Described.known[cls.__name__] = cls
+
+    def to_data(self) -> dict|None:
+        "The arguments that make this transform again, or `None` if its class does not say so itself."
+        return {k: getattr(self, k) for k in self.saved} if 'saved' in vars(type(self)) else None
+
+    @classmethod
+    def from_data(cls, **data):
+        "The transform that `to_data` has described."
+        return cls(**data)

@@ -6,13 +6,14 @@
 __all__ = ['RandomSplitter', 'ColSplitter', 'IndexSplitter', 'FuncSplitter', 'GrandparentSplitter', 'CategoryMap',
            'TensorCategory', 'TensorMultiCategory', 'Category', 'Categorize', 'MultiCategory', 'MultiCategorize',
            'OneHotEncode', 'MultiCategorizeOneHot', 'EncodedMultiCategorize', 'RegressionSetup', 'TransformBlock',
-           'CategoryBlock', 'MultiCategoryBlock', 'RegressionBlock', 'Order', 'Described', 'SampleTransform',
-           'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
+           'CategoryBlock', 'MultiCategoryBlock', 'RegressionBlock', 'Order', 'SampleTransform', 'Pipeline',
+           'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, inspect
 from .core import *
 from .checks import *
+from .checkpoint import Described
 from .fused import earlier, fuse
 from .dataloaders import *
 
@@ -30,16 +31,6 @@ def RandomSplitter(
         return L(order[cut:]), L(order[:cut])
     return _random
 
-# %% ../nbs/03_datablock.ipynb #d09aa2aa
-def _column(df, col):
-    if isinstance(col, int): return check_is_table(df).iloc[:, col]
-    if col in check_is_table(df).columns: return df[col]
-    raise no_such_column(col, df.columns)
-
-def _means_valid(values, col, on):
-    if on is None: return check_true_or_false(values, col).astype(bool)
-    return values.isin(on if isinstance(on, (list, tuple, set, L)) else [on])
-
 # %% ../nbs/03_datablock.ipynb #eec6e09b
 def ColSplitter(
     col='is_valid', # Name or number of the column
@@ -47,7 +38,9 @@ def ColSplitter(
 ):
     "A splitter that reads the validation set from a column of a DataFrame. It gives positions, whatever the index is."
     def _by_column(df):
-        mask = _means_valid(_column(df, col), col, on).to_numpy()
+        values = table_column(df, col)
+        if on is None: mask = check_true_or_false(values, col).astype(bool).to_numpy()
+        else: mask = values.isin(on if isinstance(on, (list, tuple, set, L)) else [on]).to_numpy()
         return L(np.flatnonzero(~mask).tolist()), L(np.flatnonzero(mask).tolist())
     return _by_column
 
@@ -76,8 +69,8 @@ def GrandparentSplitter(train_name='train', valid_name='valid'):
     "A splitter by the name of the folder two levels above each file; a list of names is fine too."
     def _by_grandparent(items):
         folders = [Path(o).parent.parent.name for o in items]
-        def having(names): return L(i for i,folder in enumerate(folders) if folder in L(names))
-        return having(train_name), having(valid_name)
+        def having(names): return L(i for i,folder in enumerate(folders) if folder in names)
+        return having(L(train_name)), having(L(valid_name))
     return _by_grandparent
 
 # %% ../nbs/03_datablock.ipynb #cda072db
@@ -248,26 +241,6 @@ class Order:
     LIGHT = 40     # brighter, more contrast
     NORMALIZE = 99 # last
 
-# %% ../nbs/03_datablock.ipynb #818425e9
-class Described:
-    "What `export` asks of a transform: the data that make it again. A class of the course says `saved`."
-    saved = None        # the names of the arguments that make it again; they are attributes too
-    for_targets = False # is it about targets only? Then files of models do without it
-    known = {}          # the classes of the course that say `saved`, by name
-
-    def __init_subclass__(cls, **kwargs): # called by Python for each subclass
-        super().__init_subclass__(**kwargs)
-        if 'saved' in vars(cls) and cls.__module__.startswith('course_lib'): Described.known[cls.__name__] = cls
-
-    def to_data(self) -> dict|None:
-        "The arguments that make this transform again, or `None` if its class does not say so itself."
-        return {k: getattr(self, k) for k in self.saved} if 'saved' in vars(type(self)) else None
-
-    @classmethod
-    def from_data(cls, **data):
-        "The transform that `to_data` has described."
-        return cls(**data)
-
 # %% ../nbs/03_datablock.ipynb #0b1eb22a
 class SampleTransform(Described):
     "A transform of a whole sample or batch: one `draw` for all of its entries, then `apply` on each."
@@ -307,7 +280,7 @@ class Pipeline:
         for t in self.tfms: sample = self.step(t, sample)
         return sample
 
-    def __repr__(self): return ' -> '.join(getattr(t, '__name__', None) or repr(t) for t in self.tfms) or 'nothing'
+    def __repr__(self): return ' -> '.join(map(step_name, self.tfms)) or 'nothing'
 
 # %% ../nbs/03_datablock.ipynb #1cd7e527
 def _wanted_type(f):
@@ -320,7 +293,7 @@ def _wanted_type(f):
 @patch
 def step(self:Pipeline, t, sample):
     "Transform `t` of this pipeline, applied to `sample`."
-    if isinstance(t, SampleTransform): return t(sample, split_idx=self.split_idx)
+    if hasattr(t, 'draw'): return t(sample, split_idx=self.split_idx) # a `SampleTransform`, also one of the package
     kind = _wanted_type(t)
     return tuple(t(x) if isinstance(x, kind) else x for x in sample)
 
@@ -329,7 +302,7 @@ def step(self:Pipeline, t, sample):
 def decode(self:Pipeline, sample):
     "Undo the transforms that can be undone, last one first."
     for t in reversed(self.tfms):
-        if isinstance(t, SampleTransform): sample = t.decode(sample)
+        if hasattr(t, 'decode'): sample = t.decode(sample)
     return sample
 
 @patch
@@ -391,10 +364,8 @@ def datasets(self:DataBlock,
 
 # %% ../nbs/03_datablock.ipynb #84bed007
 @patch
-def pipelines(self:DataBlock,
-    split_idx:int, # 0: training, 1: validation
-) -> tuple:
-    "The `Pipeline` of samples and that of batches: the transforms of the blocks, and of this recipe."
+def pipelines(self:DataBlock, split_idx:int) -> tuple:
+    "The `Pipeline` of samples and that of batches, for training (0) or validation (1)."
     blocks = L(self.blocks)
     after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
     after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
@@ -403,9 +374,7 @@ def pipelines(self:DataBlock,
 
 # %% ../nbs/03_datablock.ipynb #ea43e026
 @patch
-def watch(self:DataBlock,
-    split_idx:int, # 0: training, 1: validation
-):
+def watch(self:DataBlock, split_idx:int):
     "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
     watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
     def watch_all(batches):
@@ -467,14 +436,8 @@ def decode_batch(self:DataLoader,
     return [self.dataset.decode(s) for s in samples] if hasattr(self.dataset, 'decode') else samples
 
 # %% ../nbs/03_datablock.ipynb #18e9bbaf
-def get_grid(
-    n:int,      # How many places
-    nrows=None, # Found from `n`, and from the other one, unless given
-    ncols=None,
-    figsize=None,
-    title=None,
-) -> list: # `n` matplotlib axes
-    "`n` places for pictures, in rows and columns without frames."
+def get_grid(n:int, nrows=None, ncols=None, figsize=None, title=None) -> list: # `n` matplotlib axes
+    "`n` places for pictures, in rows and columns without frames; a side that is not given is found from the other."
     import matplotlib.pyplot as plt
     ncols = ncols or (math.ceil(n/nrows) if nrows else math.ceil(math.sqrt(n)))
     nrows = nrows or math.ceil(n/ncols)
@@ -500,9 +463,7 @@ def _same(self:DataLoader, n):
 def show_batch(self:DataLoader,
     b=None,            # A batch; the first one of a new epoch if `None`
     max_n:int=9,       # How many samples, unless `nrows` and `ncols` say so
-    nrows:int=None,
-    ncols:int=None,
-    figsize=None,
+    nrows:int=None, ncols:int=None, figsize=None,
     unique:bool=False, # One sample many times, each time transformed anew?
 ):
     "Draw the first samples of a batch."
@@ -520,30 +481,21 @@ def show_batch(self:DataLoaders, *args, **kwargs):
     "Draw a batch of the training loader, as `DataLoader.show_batch`."
     self.train.show_batch(*args, **kwargs)
 
-# %% ../nbs/03_datablock.ipynb #06447f1a
-def _tell(v):
-    if isinstance(v, list) and isinstance(v[0], tuple): return f'{len(v)} samples, the first: {_tell_all(v[0], ", ")}'
-    if isinstance(v, Tensor) and v.numel() > 24:
-        return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
-    return brief(v)
-
-def _tell_all(values, sep='\n    '): return sep.join(map(_tell, values))
-
 # %% ../nbs/03_datablock.ipynb #5ccbae3e
-def _walk(name, f, value, tell=_tell):
+def _walk(name, f, value, show=tell):
     try: out = f(value)
     except Exception as e:
         print(f'  {name}: FAILED with {type(e).__name__}: {e}')
-        e.add_note(f'`summary` walked one sample up to `{name}`. It was given: {_tell(value)}')
+        e.add_note(f'`summary` walked one sample up to `{name}`. It was given: {tell(value)}')
         raise
-    print(f'  {name} gives\n    {tell(out)}')
+    print(f'  {name} gives\n    {show(out)}')
     return out
 
 # %% ../nbs/03_datablock.ipynb #6cfccfdf
 def _walk_columns(dsets):
     item, sample = item_at(dsets.all_items, dsets.train.idxs[0]), []
     for k,c in enumerate(dsets.columns):
-        print(f' Variable {k}: {c}\n  starting from\n    {_tell(item)}')
+        print(f' Variable {k}: {c}\n  starting from\n    {tell(item)}')
         value = item
         for f in c.fns: value = _walk(func_name(f), f, value)
         sample.append(value)
@@ -551,8 +503,8 @@ def _walk_columns(dsets):
 
 def _walk_pipeline(pipe, sample):
     for t in pipe.tfms:
-        name = getattr(t, '__name__', None) or repr(t)
-        sample = _walk(name, partial(pipe.step, t), sample, _tell_all)
+        name = step_name(t)
+        sample = _walk(name, partial(pipe.step, t), sample, tell_all)
 
 # %% ../nbs/03_datablock.ipynb #e9901d1e
 @patch
@@ -570,7 +522,7 @@ def summary(self:DataBlock,
     _walk_pipeline(after_item, sample)
     print(f'\nTransforms of the batch: {after_batch}')
     samples = [after_item(dsets.train[i]) for i in range(min(bs, len(dsets.train)))]
-    b = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, _tell_all)
+    b = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, tell_all)
     _walk_pipeline(after_batch, b)
     if show_batch: self.dataloaders(source, bs=bs).show_batch()
 
