@@ -10,22 +10,20 @@ __all__ = ['affine_mat', 'map_points', 'pixel_grid', 'sample_map', 'draw_numbers
            'PointSetup', 'count_outside', 'points_outside', 'PointCounter', 'PointBlock', 'Shrink', 'opened_small']
 
 # %% ../nbs/11_augment.ipynb #cc0173d3
-import warnings
 from functools import reduce
 import torch.nn.functional as F
 from .core import *
 from .checks import (check_choice, check_crop_size, check_magnitude, check_point_counts, check_points,
-                               height_and_width)
+                               height_and_width, warn_of_points)
+from .decode import pad_modes
 from .fused import does_earlier, faster_together
 from .dataloaders import *
 from .datablock import *
 from .vision import *
 
 # %% ../nbs/11_augment.ipynb #4bd0216b
-def affine_mat(
-    *m, # Six tensors [n], or numbers: two rows of three
-) -> Tensor: # [n,3,3]
-    "Matrices of affine maps; the last row is 0, 0, 1."
+def affine_mat(*m) -> Tensor: # [n,3,3]
+    "Matrices of affine maps from two rows of three, each a tensor [n] or a number; the last row is 0, 0, 1."
     a = torch.broadcast_tensors(*map(torch.as_tensor, m))
     zero, one = torch.zeros_like(a[0]), torch.ones_like(a[0])
     return torch.stack([t.float() for t in (*a, zero, zero, one)], -1).view(-1, 3, 3)
@@ -40,12 +38,8 @@ def map_points(
     return q[..., :2]/q[..., 2:]
 
 # %% ../nbs/11_augment.ipynb #c438d1da
-def pixel_grid(
-    h, # Height in pixels
-    w, # Width in pixels
-    align_corners=True, # Are -1 and 1 the centres of the outer pixels, or else their edges?
-) -> Tensor: # [1,h*w,2]
-    "The place of each pixel, x before y, in -1..1."
+def pixel_grid(h, w, align_corners=True) -> Tensor:
+    "The place of each pixel, x before y, `[1,h*w,2]`; -1 and 1: the outer pixels' centres if `align_corners`, or edges."
     def line(n): return torch.linspace(-1, 1, n) if align_corners else (torch.arange(n)*2 + 1)/n - 1
     return torch.stack(torch.meshgrid(line(w), line(h), indexing='xy'), -1).view(1, h*w, 2)
 
@@ -90,12 +84,12 @@ def flip_mat(
     draw=None,  # Instead of chance: a number, `n` numbers, or a function of how many are wanted
     batch=False # The same draw for all?
 ) -> Tensor: # [n,3,3]
-    "A map function: mirrored left to right. All map functions take these arguments, and some of their own before `p`."
+    "A map function: mirrored left to right. All of them take these arguments, and some of their own before `p`."
     return affine_mat(draw_numbers(n, -1, -1, p, 1, draw, batch), 0, 0, 0, 1, 0)
 
 # %% ../nbs/11_augment.ipynb #ac049c65
-def rotate_mat(n, shape, max_deg=10., p=0.5, draw=None, batch=False) -> Tensor: # [n,3,3]
-    "Turned clockwise by up to `max_deg` degrees either way; right angles stay right, whatever the shape (height, width)."
+def rotate_mat(n, shape, max_deg=10., p=0.5, draw=None, batch=False) -> Tensor:
+    "Turned clockwise by up to `max_deg` degrees either way; right angles stay right, whatever the `shape`."
     t = draw_numbers(n, -max_deg, max_deg, p, 0, draw, batch)*math.pi/180
     aspect = shape[0]/shape[1]
     return affine_mat(t.cos(), t.sin()*aspect, 0, -t.sin()/aspect, t.cos(), 0)
@@ -137,7 +131,7 @@ def warp_mat(n, shape, magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=Fal
 
 # %% ../nbs/11_augment.ipynb #befbb181
 class AffineCoordTfm(SampleTransform):
-    "Maps drawn for each picture of a batch, multiplied and sampled once; points take the inverse. Validation: `size` only."
+    "Maps drawn for each picture, multiplied and sampled once; points take the inverse. Validation: `size` only."
     order, saved = Order.MAP, ('size', 'crop', 'mode', 'pad_mode', 'align_corners')
     def __init__(self,
         maps=(),               # Map functions
@@ -173,6 +167,7 @@ def apply(self:AffineCoordTfm, x, mats):
     still = torch.eye(3, device=x.device).expand(len(x), 3, 3)
     return sample_map(x, still, self.size, **self.how)
 
+# %% ../nbs/11_augment.ipynb #2567f6d1
 @patch
 def __repr__(self:AffineCoordTfm):
     names = [func_name(f).removesuffix('_mat') for f in self.maps]
@@ -188,36 +183,37 @@ def one_sampling(a, b):
                           slack=min(a.slack, b.slack), **a.how)
 
 # %% ../nbs/11_augment.ipynb #75a3b1aa
-def Flip(p=0.5, draw=None, batch=False, **kwargs) -> AffineCoordTfm:
+def Flip(p=0.5, draw=None, batch=False, **kwargs):
     "Mirror pictures left to right."
     return AffineCoordTfm([partial(flip_mat, p=p, draw=draw, batch=batch)], **kwargs)
 
-def Dihedral(p=0.5, draw=None, batch=False, **kwargs) -> AffineCoordTfm:
+def Dihedral(p=0.5, draw=None, batch=False, **kwargs):
     "Mirror pictures and turn them by right angles: eight ways."
     return AffineCoordTfm([partial(dihedral_mat, p=p, draw=draw, batch=batch)], **kwargs)
 
-def Rotate(max_deg=10., p=0.5, draw=None, batch=False, **kwargs) -> AffineCoordTfm:
+def Rotate(max_deg=10., p=0.5, draw=None, batch=False, **kwargs):
     "Turn pictures by up to `max_deg` degrees."
     return AffineCoordTfm([partial(rotate_mat, max_deg=max_deg, p=p, draw=draw, batch=batch)], **kwargs)
 
 # %% ../nbs/11_augment.ipynb #2439edfb
-def Zoom(min_zoom=1., max_zoom=1.1, p=0.5, draw=None, draw_x=None, draw_y=None, batch=False, **kwargs) -> AffineCoordTfm:
+def Zoom(min_zoom=1., max_zoom=1.1, p=0.5, draw=None, draw_x=None, draw_y=None, batch=False, **kwargs):
     "Enlarge pictures towards a random place."
-    zoom = partial(zoom_mat, min_zoom=min_zoom, max_zoom=max_zoom, p=p, draw=draw, draw_x=draw_x, draw_y=draw_y, batch=batch)
+    strength = dict(min_zoom=min_zoom, max_zoom=max_zoom)
+    zoom = partial(zoom_mat, **strength, p=p, draw=draw, draw_x=draw_x, draw_y=draw_y, batch=batch)
     return AffineCoordTfm([zoom], **kwargs)
 
-def Warp(magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=False, **kwargs) -> AffineCoordTfm:
+def Warp(magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=False, **kwargs):
     "Change the perspective of pictures."
-    check_magnitude(magnitude)
-    return AffineCoordTfm([partial(warp_mat, magnitude=magnitude, p=p, draw_x=draw_x, draw_y=draw_y, batch=batch)], **kwargs)
+    warp = partial(warp_mat, magnitude=check_magnitude(magnitude), p=p, draw_x=draw_x, draw_y=draw_y, batch=batch)
+    return AffineCoordTfm([warp], **kwargs)
 
 # %% ../nbs/11_augment.ipynb #35ceb3ea
-def brightness_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple: # [n], [n]
+def brightness_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple:
     "A line function. `draw` is what a grey of 0.5 becomes: 0.5*(1-max_lighting) to 0.5*(1+max_lighting)."
     grey = draw_numbers(n, 0.5*(1-max_lighting), 0.5*(1+max_lighting), p, 0.5, draw, batch)
     return torch.ones(n), grey.logit()
 
-def contrast_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple: # [n], [n]
+def contrast_line(n, max_lighting=0.2, p=0.75, draw=None, batch=False) -> tuple:
     "A line function. `draw` is the factor: 1-max_lighting to 1/(1-max_lighting), uniform in its logarithm."
     top = -math.log(1-max_lighting)
     if draw is None: draw = lambda k: torch.empty(k).uniform_(-top, top).exp()
@@ -304,12 +300,13 @@ def aug_transforms(mult=1.0, do_flip=True, flip_vert=False, max_rotate=10., min_
     light = [f(max_lighting*mult, p_lighting, batch=batch) for f in (Brightness, Contrast)] if max_lighting else []
     check_crop_size(min_scale, size)
     if min_scale != 1.: space.append(random_square(min_scale, batch))
-    xtra = L(xtra_tfms).map(lambda t: t() if isinstance(t, type) else t)
+    xtra = [t() if isinstance(t, type) else t for t in L(xtra_tfms)]
+    space += [t for t in xtra if isinstance(t, AffineCoordTfm)]
+    light += [t for t in xtra if isinstance(t, LightingTfm)]
     others = [t for t in xtra if not isinstance(t, (AffineCoordTfm, LightingTfm))]
     slack = min(1, 1.25/max_zoom)*math.sqrt(min_scale) # what will be enlarged needs its detail
-    return L(*all_maps(space + xtra.filter(AffineCoordTfm), size, slack,
-                       mode=mode, pad_mode=pad_mode, align_corners=align_corners),
-             *all_lines(light + xtra.filter(LightingTfm)), *others)
+    how = dict(mode=mode, pad_mode=pad_mode, align_corners=align_corners)
+    return L(*all_maps(space, size, slack, **how), *all_lines(light), *others)
 
 # %% ../nbs/11_augment.ipynb #a3e899aa
 @patch
@@ -334,23 +331,19 @@ class PointSetup:
     def check(self, values): check_point_counts([TensorPoint.create(v) for v in values], self.c//2)
 
 # %% ../nbs/11_augment.ipynb #4a7d8212
-def count_outside(
-    b, # A batch
-) -> tuple:
-    "How many points of the batch lie outside their pictures (a number or a tensor on its device), and how many there are."
+def count_outside(b) -> tuple:
+    "Of the points of a batch: how many lie outside their pictures (as a tensor on its device), and how many there are."
     points = [p.plain() for p in b if isinstance(p, TensorPoint)]
     return sum((p.abs() > 1).any(-1).sum() for p in points), sum(p.shape[:-1].numel() for p in points)
 
-def points_outside(
-    dl, # A loader of points
-) -> tuple:
-    "Go through one epoch of `dl` and count: (the points outside their pictures after all transforms, all points)."
+def points_outside(dl) -> tuple:
+    "Go through an epoch of the loader `dl`: (points outside their pictures after all transforms, all points)."
     counts = [count_outside(b) for b in dl.new(watch=None)]
     return int(sum(out for out,_ in counts)), sum(n for _,n in counts)
 
 # %% ../nbs/11_augment.ipynb #e29bb9b1
 class PointCounter:
-    "A watch that counts points outside their pictures; says so in a warning, once for training and once for validation."
+    "A watch that counts points outside their pictures, and warns once for training and once for validation."
     def __init__(self): self.told = set()
 
     def __call__(self, batches, split_idx=0):
@@ -359,17 +352,12 @@ class PointCounter:
             more, points = count_outside(b)
             out, n = out + more, n + points
             yield b
-        if split_idx not in self.told and int(out): self.tell(int(out), n, split_idx)
-
-    def tell(self, out, n, split_idx):
+        if split_idx in self.told or not int(out): return
         self.told.add(split_idx)
-        what = ('training', 'validation')[split_idx]
-        warnings.warn(f"{out} of {n} points ({out/n:.1%}) lie outside their pictures, in one epoch of {what}. "
-                      "They are kept as they are. If they are many, check the labels, "
-                      "or lower max_rotate, max_zoom and max_warp.", stacklevel=3)
+        warn_of_points(int(out), n, ('training', 'validation')[split_idx])
 
 def PointBlock():
-    "Points in a picture, given in pixels as [x, y]. A batch is a `TensorPoint` `[B,n,2]` in -1..1; a model needs `dls.c` = 2n."
+    "Points, given in pixels as [x, y]. A batch is a `TensorPoint` `[B,n,2]` in -1..1; a model needs 2n outputs."
     return TransformBlock(type_tfms=PointSetup(), item_tfms=PointScaler(), watch=PointCounter())
 
 # %% ../nbs/11_augment.ipynb #79956b6f

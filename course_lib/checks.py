@@ -17,12 +17,12 @@ __all__ = ['brief', 'is_missing', 'tell', 'tell_all', 'noting', 'about_function'
            'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
            'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
            'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'check_magnitude',
-           'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers',
-           'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size', 'check_as_many_points',
-           'check_made_of_data', 'check_same_layers', 'transform_is_code', 'check_pictures_with_target',
-           'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
+           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
+           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
+           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, operator, warnings
@@ -705,6 +705,15 @@ def check_point_has_picture(size):
     if size is not None: return size
     raise ValueError("There is a point, but no picture in this sample. To scale a point its picture is needed: "
                      "use ImageBlock and PointBlock together.")
+
+# %% ../nbs/lib/checks.ipynb #4730c214
+import warnings
+
+def warn_of_points(out, n, what):
+    "Warn that `out` of `n` points lie outside their pictures, in an epoch of `what`."
+    warnings.warn(f"{out} of {n} points ({out/n:.1%}) lie outside their pictures, in one epoch of {what}. "
+                  "They are kept as they are. If they are many, check the labels, "
+                  "or lower max_rotate, max_zoom and max_warp.", stacklevel=3)
 
 # %% ../nbs/lib/checks.ipynb #0f9a1c9b
 def check_magnitude(magnitude):

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['faster_together', 'fuse', 'does_earlier', 'earlier', 'line_of_rows', 'line_of_bytes', 'scale_bytes',
-           'to_whole_pixels']
+           'to_whole_pixels', 'StraightCut']
 
 # %% ../nbs/lib/fused.ipynb #ebb37c14
 import torch.nn.functional as F
 from .core import *
+from .decode import LazyImage, power_of_two, times_smaller
 
 # %% ../nbs/lib/fused.ipynb #222fd7f9
 _faster = {} # (class, class): function of the two transforms that gives their faster equal, or `None`
@@ -17,7 +18,7 @@ def faster_together(
     first:type,  # The class of a transform
     second:type, # The class of the transform right after it
 ):
-    "Register a function of the two transforms. It gives one transform that does both, or `None` if these two have none."
+    "Register a function of two transforms that gives one that does both, or `None` if these two have none."
     def register(join):
         _faster[first, second] = join
         return join
@@ -94,3 +95,33 @@ def to_whole_pixels(
 ) -> tuple:
     "`box` with each side at a multiple of `k`, the nearest one."
     return tuple((v + k//2)//k*k for v in box)
+
+# %% ../nbs/lib/fused.ipynb #49dbe785
+class StraightCut:
+    "For a transform that does a cut and `ToTensor` in one: from the file's bytes to those of the tensor."
+    def __init__(self, cut, to_tensor): self.cut, self.to_tensor, self.order = cut, to_tensor, cut.order
+
+    def draw(self, sample, train):
+        first = next((x for x in sample if isinstance(x, LazyImage)), None)
+        return self.cut.draw(sample, train), first is not None and first.is_jpeg
+
+    def place(self, size, chosen, jpeg) -> tuple:
+        "As the cut's `place`, on whole pixels of the picture as decoded; and how many times smaller that is."
+        box, to = self.cut.place(size, chosen)
+        k = power_of_two(times_smaller(box, to)) if jpeg else 1
+        return (box if k > 2 else to_whole_pixels(box, k)), to, k
+
+    def pixels(self, x, drawn) -> Tensor:
+        "The part of the picture `x`, scaled: `[H,W,3]` of uint8."
+        box, to, k = self.place(x.size, drawn[0].chosen, x.is_jpeg)
+        if k > 2: return self.to_tensor.apply(self.cut.apply(x, drawn[0]), None)
+        left, top, right, bottom = self.cut.centre(to)
+        return scale_bytes(x.part(box, k), to[::-1])[top:bottom, left:right]
+
+    def points(self, p, drawn):
+        "The points `p`, in -1..1 of the picture, after the cut."
+        (size, chosen), jpeg = drawn
+        box, to, _ = self.place(size, chosen, jpeg)
+        return self.cut.points(p, size, box, to)
+
+    def __repr__(self): return f'{self.cut}+ToTensor'

@@ -10,31 +10,31 @@ from tests.helpers import CHAPTERS, MODULES, NOTEBOOKS, code, imports, module, n
 
 # Still to do, by test; this list gets shorter, and empty.
 TODO = dict(
-    arrows='''course_lib/ahead.py course_lib/augment.py course_lib/bears.py
+    arrows='''course_lib/ahead.py course_lib/bears.py
         course_lib/checkpoint.py course_lib/checks.py course_lib/datablock.py course_lib/dataloaders.py
-        course_lib/decode.py course_lib/export.py course_lib/fused.py course_lib/learner.py course_lib/precision.py
+        course_lib/export.py course_lib/learner.py course_lib/precision.py
         course_lib/progress.py
-        course_lib/schedules.py course_lib/transfer.py course_lib/vision.py''',
-    one_a_line='''course_lib/ahead.py course_lib/augment.py course_lib/bears.py
+        course_lib/schedules.py course_lib/transfer.py''',
+    one_a_line='''course_lib/ahead.py course_lib/bears.py
         course_lib/checkpoint.py course_lib/checks.py course_lib/datablock.py course_lib/dataloaders.py
-        course_lib/decode.py course_lib/export.py course_lib/fused.py course_lib/learner.py course_lib/precision.py
+        course_lib/export.py course_lib/learner.py course_lib/precision.py
         course_lib/progress.py
         course_lib/schedules.py course_lib/transfer.py
-        course_lib/vision.py''',
-    underscores='''course_lib/ahead.py course_lib/augment.py course_lib/checkpoint.py
-        course_lib/checks.py course_lib/datablock.py course_lib/decode.py course_lib/export.py course_lib/fused.py
+       ''',
+    underscores='''course_lib/ahead.py course_lib/checkpoint.py
+        course_lib/checks.py course_lib/datablock.py course_lib/export.py
         course_lib/precision.py course_lib/progress.py
         course_lib/schedules.py''',
-    cell='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb
-        nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
+    cell='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb
+        nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb
         nbs/14_export.ipynb nbs/15_bears.ipynb''',
-    median='''nbs/04_vision.ipynb nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb
-        nbs/11_augment.ipynb nbs/14_export.ipynb''',
-    share='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb nbs/07_learner.ipynb
-        nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
+    median=''' nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb
+        nbs/14_export.ipynb''',
+    share='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/07_learner.ipynb
+        nbs/08_schedules.ipynb nbs/09_transfer.ipynb
         nbs/14_export.ipynb nbs/15_bears.ipynb''',
-    raises='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb nbs/04_vision.ipynb
-        nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb nbs/11_augment.ipynb
+    raises='''nbs/02_dataloaders.ipynb nbs/03_datablock.ipynb
+        nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/09_transfer.ipynb
         nbs/14_export.ipynb nbs/15_bears.ipynb''',
 )
 
