@@ -46,7 +46,7 @@ def is_missing(v) -> bool:
 # %% ../nbs/lib/checks.ipynb #5f1b02c7
 def tell(v) -> str:
     "A value in few words."
-    if isinstance(v, list) and v and isinstance(v[0], tuple): 
+    if isinstance(v, list) and v and isinstance(v[0], tuple):
         return f'{len(v)} samples, the first: {tell_all(v[0], ", ")}'
     if isinstance(v, Tensor) and v.numel() > 24:
         return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
