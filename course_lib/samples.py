@@ -80,7 +80,7 @@ def pascal_plan(n:int=1000,     # Scenes for training and validation
                ) -> list:       # Of rows: file name, labels, is_valid (`None`: a test picture), (width, height)
     "What to draw."
     r = Dice(f'pascal/{seed}')
-    size = lambda: (500, 375) if r.maybe(.75) else (375, 500)
+    size = lambda: (375, 500) if r.maybe(.75) else (500, 375)
     mains = ['person' if k % 8 == 7 else PASCAL_CLASSES[k % 20] for k in range(n)]
     by_class = sorted(range(n), key=lambda k: (mains[k], k)) # so that every fifth is a fifth of each class
     valid = set(by_class[2::5])
@@ -176,7 +176,7 @@ def bears_plan(n:int=130,      # Pictures of each kind
     "What to draw."
     r, rows = Dice(f'bears/{seed}'), []
     def add(folder, i, bears, valid, others):
-        rows.append((f'{folder}/{i:03d}.jpg', list(bears), valid, others, (400, 300) if r.maybe(.75) else (300, 400)))
+        rows.append((f'{folder}/{i:03d}.jpg', list(bears), valid, others, (300, 400) if r.maybe(.75) else (400, 300)))
     for kind in BEARS:
         for i in range(n): add(kind, i, [kind], i % 5 == 2, _beside(r, .3))
     for i in range(n_two): add('two', i, _PAIRS[i%3], i//3 % 5 == 2, _beside(r, .15))

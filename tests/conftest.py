@@ -20,7 +20,8 @@ def module_of(nb):
 def imports(file, module):
     "Does the test `file` name course_lib's `module` in an import?"
     text = file.read_text(encoding='utf-8')
-    return bool(re.search(rf'\bcourse_lib(\.| import (.*\b)?){re.escape(module)}\b', text))
+    one = rf'^ *(from course_lib import .*\b{re.escape(module)}\b|(from|import) course_lib\.{re.escape(module)}\b)'
+    return bool(re.search(one, text, re.MULTILINE))
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption('--nb'): return

@@ -415,7 +415,7 @@ def compose_bears(labels, r, size):
 # %% ../../nbs/lib/drawings/bears.ipynb #c84011bb
 def draw_bears(labels,          # Any of 'black', 'grizzly', 'teddy', and of the PASCAL classes; `[]`: nobody there
                seed,            # Any number or text; the same one gives the same picture
-               size=(400, 300)  # Width and height in pixels, as Pillow has them
+               size=(300, 400)  # Height and width in pixels
               ) -> Image.Image: # RGB
     "A drawn scene that shows all of `labels`, a list or a text with blanks. An unknown name is a `ValueError`."
     labels = labels.split() if isinstance(labels, str) else list(labels)

@@ -534,7 +534,7 @@ def _paint_thing(im, t, u, r, outline, width, shadow):
 # %% ../../nbs/lib/drawings/scenes.ipynb #b8407d79
 def _backdrop(background, r, size):
     "The background, twice as large, at times out of focus; and the height of its horizon."
-    W, H = size
+    H, W = size
     big, d = Image.new('RGB', (2*W, 2*H)), Drawing(r)
     horizon = background(big, d, W/H*100)
     paint(big, d, placer(0, 2*H, 2*H/100), outline=.75, width=2, silhouette=False)
@@ -553,10 +553,10 @@ def compose_picture(things:list, # `Thing`s, none for a landscape
                     name:str,    # Of the background: birds fly in a 'field', nothing throws a shadow at 'sea'
                     background,  # One of the functions in `BACKGROUNDS`, or another like them
                     r:Dice,
-                    size:tuple   # Width and height in pixels
+                    size:tuple   # Height and width in pixels
                    ) -> tuple:   # The picture, twice as large; and a dictionary for each object: labels, area, visible
     "A picture of `things`, and the truth about it."
-    W, H = size
+    H, W = size
     big, horizon = _backdrop(background, r, size)
     order = _arrange(r, things, W/H*100, horizon, name in ('sky', 'field', 'sea', 'street')) if things else []
     outline, width = r.u(.25, .75), r.u(1.6, 4.2)
@@ -577,7 +577,7 @@ def compose_scene(labels, r, size):
 
 def scene_and_truth(labels:list,          # What to draw
                     r:Dice,
-                    size:tuple,           # Width and height in pixels
+                    size:tuple,           # Height and width in pixels
                     compose=compose_scene # Function of these three: the picture, twice as large, and its truth
                    ) -> tuple:            # The picture, and a dictionary for each object: labels, area, visible
     "A scene in which everything is in sight: composed again while something is mostly hidden or tiny; then filmed."
@@ -592,7 +592,7 @@ def scene_and_truth(labels:list,          # What to draw
 # %% ../../nbs/lib/drawings/scenes.ipynb #d0ea39a8
 def draw_scene(labels,          # Names of PASCAL classes, such as `['person', 'horse']`, or one name
                seed,            # Any number or text; the same one gives the same picture
-               size=(500, 375)  # Width and height in pixels, as Pillow has them
+               size=(375, 500)  # Height and width in pixels
               ) -> Image.Image: # RGB
     "A drawn scene that shows all of `labels`. A name that is no class, or no name at all, is a `ValueError`."
     labels = [labels] if isinstance(labels, str) else list(labels)

@@ -55,10 +55,12 @@ def background(f):
 FIRST_SCENES = [(draw_scene, labels, f'42/{name}', size) for name,labels,_,size in pascal_plan()[:3]]
 FIRST_BEARS = [(draw_bears, bears + beside, f'42/{name}', size) for name,bears,_,beside,size in bears_plan()[:3]]
 
-def scenes(draw, labels, n=3): return lambda: digest(*(draw(labels.split(), seed, (200, 150)) for seed in range(n)))
+def scenes(draw, labels, n=3): return lambda: digest(*(draw(labels.split(), seed, (150, 200)) for seed in range(n)))
 
 def heads(person, yaw, pitch, roll):
     return lambda: digest(draw_head(person, rotation(yaw, pitch, roll), (10*person, -20, 850), seed=person))
+
+def in_old_form(plan): return [(*row, (w, h)) for *row,(h,w) in plan] # the digests are of rows that end in (width, height)
 
 def biwi_files():
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +86,8 @@ DRAWN = {**{f'thing {k}': things(f) for k,f in ALL.items()},
          **{f'head {k}': heads(k, 50*np.sin(k), 25*np.cos(k), 9*k - 40) for k in range(20)},
          'first scenes': lambda: digest(*(draw(*args) for draw,*args in FIRST_SCENES)),
          'first bears': lambda: digest(*(draw(*args) for draw,*args in FIRST_BEARS)),
-         'plan of scenes': lambda: digest(pascal_plan()), 'plan of bears': lambda: digest(bears_plan()),
+         'plan of scenes': lambda: digest(in_old_form(pascal_plan())),
+         'plan of bears': lambda: digest(in_old_form(bears_plan())),
          'files of heads': biwi_files}
 
 @pytest.mark.parametrize('what', DRAWN)

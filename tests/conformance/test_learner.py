@@ -57,7 +57,8 @@ def test_equals_hand_loop_in_double_precision():
     learn = make(dls, lambda: net().double(), wd=0.)
     set_seed(3); quiet(learn, 'fit', 1, 1e-2)
     set_seed(0); model = net().double().train()
-    opt = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.99), eps=1e-5, weight_decay=0, foreach=False, fused=False)
+    opt = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.99), eps=1e-5, weight_decay=0,
+                            foreach=False, fused=False)
     set_seed(3)
     for x,y in dls.train:
         F.binary_cross_entropy_with_logits(model(x), y).backward()
@@ -91,17 +92,21 @@ def test_events_come_in_order():
     assert seen == ['before_fit', 'before_epoch', 'before_train', *((batch + step + ['after_batch'])*2), 'after_train',
                     'before_validate', *batch, 'after_batch', 'after_validate', 'after_epoch', 'after_fit']
 
-CANCELS = [('step', 'before_step', CancelStepException), ('backward', 'before_backward', CancelBackwardException), ('batch', 'after_pred', CancelBatchException),
-           ('train', 'after_loss', CancelTrainException), ('validate', 'before_batch', CancelValidException),
+CANCELS = [('step', 'before_step', CancelStepException), ('backward', 'before_backward', CancelBackwardException),
+           ('batch', 'after_pred', CancelBatchException), ('train', 'after_loss', CancelTrainException),
+           ('validate', 'before_batch', CancelValidException),
            ('epoch', 'before_train', CancelEpochException), ('fit', 'after_loss', CancelFitException)]
 
 @pytest.mark.parametrize('part,event,exc', CANCELS)
 def test_cancelling(part, event, exc):
-    "Each exception ends the part it names; `after_cancel_` and `after_` of that part still come, and the fit ends in order."
+    """Each exception ends the part it names.
+
+    `after_cancel_` and `after_` of that part still come, and the fit ends in order."""
     seen = []
     def raise_it(self):
         if part == 'fit' or self.training == (part != 'validate'): raise exc
-    body = {event: raise_it, f'after_cancel_{part}': lambda self: seen.append('cancelled'), f'after_{part}': lambda self: seen.append('after'),
+    body = {event: raise_it, f'after_cancel_{part}': lambda self: seen.append('cancelled'),
+            f'after_{part}': lambda self: seen.append('after'),
             'after_fit': (lambda self: seen.append('after')) if part == 'fit' else (lambda self: seen.append('end'))}
     learn = make(cbs=type('Stop', (Callback,), body)())
     before = {k: v.clone() for k,v in learn.model.named_parameters()}
@@ -173,7 +178,8 @@ class Syncs(TorchDispatchMode):
     "Counts the operations that make a program wait for its device."
     def __init__(self): super().__init__(); self.n = 0
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default, torch.ops.aten.equal.default): self.n += 1
+        aten = torch.ops.aten
+        self.n += func in (aten._local_scalar_dense.default, aten.is_nonzero.default, aten.equal.default)
         return func(*args, **(kwargs or {}))
 
 def test_no_host_synchronisation_per_batch():
@@ -212,14 +218,18 @@ def test_wd_bn_bias_decays_all():
     assert all(g['decay'] for g in learn.opt.param_groups)
 
 def test_bn_bias_params():
-    m = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Sequential(nn.Linear(4, 4, bias=False), nn.LayerNorm(4)), nn.GroupNorm(2, 4))
+    inner = nn.Sequential(nn.Linear(4, 4, bias=False), nn.LayerNorm(4))
+    m = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), inner, nn.GroupNorm(2, 4))
     names = {id(p): k for k,p in m.named_parameters()}
-    assert [names[id(p)] for p in bn_bias_params(m)] == ['0.bias', '1.weight', '1.bias', '2.1.weight', '2.1.bias', '3.weight', '3.bias']
-    assert [names[id(p)] for p in bn_bias_params(m, with_bias=False)] == ['1.weight', '1.bias', '2.1.weight', '2.1.bias', '3.weight', '3.bias']
+    norms = ['1.weight', '1.bias', '2.1.weight', '2.1.bias', '3.weight', '3.bias']
+    assert [names[id(p)] for p in bn_bias_params(m)] == ['0.bias', *norms]
+    assert [names[id(p)] for p in bn_bias_params(m, with_bias=False)] == norms
 
 def three_groups(m): return [list(c.parameters()) for c in (m[0], m[1], m[3])]
 
-@pytest.mark.parametrize('lr,expected', [(1e-3, [1e-3]*3), (slice(1e-3), [1e-4, 1e-4, 1e-3]), (slice(1e-5, 1e-3), [1e-5, 1e-4, 1e-3]), ([1., 2., 3.], [1., 2., 3.])])
+@pytest.mark.parametrize('lr,expected', [
+    (1e-3, [1e-3]*3), (slice(1e-3), [1e-4, 1e-4, 1e-3]), (slice(1e-5, 1e-3), [1e-5, 1e-4, 1e-3]),
+    ([1., 2., 3.], [1., 2., 3.])])
 def test_discriminative_rates(lr, expected):
     learn = make(splitter=three_groups)
     seen = []
@@ -252,7 +262,9 @@ def test_frozen_parameters_do_not_move_and_unfreezing_forgets_averages():
     learn.unfreeze()
     assert len(learn.opt.state) == 0
 
-@pytest.mark.parametrize('opt_func', [SGD, partial(SGD, mom=0.9), torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop, partial(torch.optim.Adam, amsgrad=True)])
+@pytest.mark.parametrize('opt_func', [
+    SGD, partial(SGD, mom=0.9), torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop,
+    partial(torch.optim.Adam, amsgrad=True)])
 def test_other_optimisers(opt_func):
     learn = make(opt_func=opt_func)
     a = learn.validate()[0]
@@ -272,10 +284,12 @@ def one_cycle(n, lr, div=25., div_final=1e5, pct=0.25, moms=(0.95, 0.85, 0.95)):
         else: lrs.append(cos(lr, lr/div_final, (p-pct)/(1-pct))); ms.append(cos(moms[1], moms[2], (p-pct)/(1-pct)))
     return lrs, ms
 
-@pytest.mark.parametrize('kw', [{}, dict(div=10., div_final=100., pct_start=0.4, moms=(0.9, 0.8, 0.7)), dict(pct_start=0.99)])
+@pytest.mark.parametrize('kw', [
+    {}, dict(div=10., div_final=100., pct_start=0.4, moms=(0.9, 0.8, 0.7)), dict(pct_start=0.99)])
 def test_one_cycle_whole_list(kw):
     learn = quiet(make(), 'fit_one_cycle', 3, 0.01, **kw)
-    lrs, moms = one_cycle(36, 0.01, kw.get('div', 25.), kw.get('div_final', 1e5), kw.get('pct_start', 0.25), kw.get('moms', (0.95, 0.85, 0.95)))
+    settings = dict(div=25., div_final=1e5, pct_start=0.25, moms=(0.95, 0.85, 0.95)) | kw
+    lrs, moms = one_cycle(36, 0.01, *settings.values())
     assert learn.recorder.lrs == pytest.approx(lrs, rel=1e-9)
     assert learn.recorder.moms == pytest.approx(moms, rel=1e-9)
 
@@ -283,7 +297,8 @@ def test_one_cycle_equals_pytorch():
     learn = quiet(make(), 'fit_one_cycle', 3, 0.01)
     n = 36
     opt = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], betas=(0.95, 0.99))
-    sched = torch.optim.lr_scheduler.OneCycleLR(opt, 0.01, total_steps=n+1, pct_start=(0.25*n+1)/(n+1), div_factor=25, final_div_factor=1e5/25)
+    sched = torch.optim.lr_scheduler.OneCycleLR(opt, 0.01, total_steps=n+1, pct_start=(0.25*n+1)/(n+1),
+                                                div_factor=25, final_div_factor=1e5/25)
     lrs = []
     for _ in range(n): lrs.append(opt.param_groups[0]['lr']); opt.step(); sched.step()
     assert learn.recorder.lrs == pytest.approx(lrs, rel=1e-6)
@@ -291,9 +306,12 @@ def test_one_cycle_equals_pytorch():
 def test_one_cycle_of_groups():
     seen = []
     class Watch(Callback):
-        def before_step(self): seen.append([next(g['lr'] for g in self.opt.param_groups if g['group'] == i) for i in range(3)])
+        def before_step(self):
+            def rate(i): return next(g['lr'] for g in self.opt.param_groups if g['group'] == i)
+            seen.append([rate(i) for i in range(3)])
     quiet(make(splitter=three_groups), 'fit_one_cycle', 2, slice(1e-4, 1e-2), cbs=Watch())
-    for i,lr in enumerate((1e-4, 1e-3, 1e-2)): assert [s[i] for s in seen] == pytest.approx(one_cycle(24, lr)[0], rel=1e-9)
+    for i,lr in enumerate((1e-4, 1e-3, 1e-2)):
+        assert [s[i] for s in seen] == pytest.approx(one_cycle(24, lr)[0], rel=1e-9)
 
 def test_schedule_is_taken_back():
     learn = quiet(make(), 'fit_one_cycle', 1, 0.01)
@@ -352,9 +370,14 @@ def test_get_preds_in_order(k):
     assert torch.equal(dec, preds > 0.5)
     close(losses, F.binary_cross_entropy_with_logits(out, y, reduction='none').mean(1), eps=1e-6)
 
-LOSSES = [(nn.BCEWithLogitsLoss(), torch.sigmoid, 'multi'), (F.binary_cross_entropy_with_logits, torch.sigmoid, 'multi'), (binary_cross_entropy, torch.sigmoid, 'multi'),
-          (BCEWithLogitsLossFlat(thresh=0.2), torch.sigmoid, 'multi'), (nn.CrossEntropyLoss(), lambda o: o.softmax(1), 'one'), (F.cross_entropy, lambda o: o.softmax(1), 'one'),
-          (CrossEntropyLossFlat(), lambda o: o.softmax(1), 'one'), (nn.MSELoss(), lambda o: o, 'multi'), (MSELossFlat(), lambda o: o, 'multi')]
+def softmax(o): return o.softmax(1)
+def same(o): return o
+
+LOSSES = [(nn.BCEWithLogitsLoss(), torch.sigmoid, 'multi'),
+          (F.binary_cross_entropy_with_logits, torch.sigmoid, 'multi'),
+          (binary_cross_entropy, torch.sigmoid, 'multi'), (BCEWithLogitsLossFlat(thresh=0.2), torch.sigmoid, 'multi'),
+          (nn.CrossEntropyLoss(), softmax, 'one'), (F.cross_entropy, softmax, 'one'),
+          (CrossEntropyLossFlat(), softmax, 'one'), (nn.MSELoss(), same, 'multi'), (MSELossFlat(), same, 'multi')]
 
 @pytest.mark.parametrize('loss,act,kind', LOSSES, ids=[str(l[0])[:45] for l in LOSSES])
 def test_get_preds_activates(loss, act, kind):
@@ -397,7 +420,8 @@ def block_learner():
     g = np.random.default_rng(0)
     pics = [g.integers(0, 255, (16, 16, 3), dtype='uint8') for _ in range(40)]
     labels = [['a', 'b'][:i%3] for i in range(40)]
-    block = DataBlock((v.ImageBlock, MultiCategoryBlock), get_x=lambda i: pics[i], get_y=lambda i: labels[i], splitter=IndexSplitter(range(30, 40)))
+    block = DataBlock((v.ImageBlock, MultiCategoryBlock), get_x=lambda i: pics[i], get_y=lambda i: labels[i],
+                      splitter=IndexSplitter(range(30, 40)))
     dls = block.dataloaders(range(40), bs=8, device='cpu')
     set_seed(0)
     return Learner(dls, nn.Sequential(nn.Flatten(), nn.Linear(3*16*16, 2)))
@@ -408,7 +432,8 @@ def test_predict(block_learner):
     for k in range(3):
         names, decision, probs = learn.predict(30 + k)
         close(probs, preds[k], eps=1e-6)
-        assert list(names) == [n for n,p in zip('ab', preds[k]) if p > 0.5] and decision.tolist() == (preds[k] > 0.5).tolist()
+        assert list(names) == [n for n,p in zip('ab', preds[k]) if p > 0.5]
+        assert decision.tolist() == (preds[k] > 0.5).tolist()
 
 def test_show_results(block_learner):
     import matplotlib.pyplot as plt
@@ -417,7 +442,8 @@ def test_show_results(block_learner):
     plt.close('all')
     assert [t.split('\n')[0] for t in titles] == ['(none)', 'a', 'a; b', '(none)']
     dec = block_learner.get_preds(with_decoded=True)[2]
-    assert [t.split('\n')[1] for t in titles] == ['; '.join(n for n,d in zip('ab', r) if d) or '(none)' for r in dec[:4]]
+    decided = ['; '.join(n for n,d in zip('ab', r) if d) or '(none)' for r in dec[:4]]
+    assert [t.split('\n')[1] for t in titles] == decided
 
 def test_predict_needs_a_block():
     with pytest.raises(TypeError, match='DataBlock'): make().predict(torch.zeros(5))
@@ -437,10 +463,13 @@ def test_keyboard_interrupt(at, n_losses, n_rows, capsys):
     after = After()
     learn = quiet(make(cbs=after), 'fit_one_cycle', 4, 0.01, cbs=Interrupt(*at))
     out = capsys.readouterr().out.strip().split('\n')
-    assert len(out) == 1 and f'epoch {at[0]+1} of 4, at {"training" if at[2] else "validation"} batch {at[1]+1}.' in out[0]
+    epoch, batch, training = at
+    kind = 'training' if training else 'validation'
+    assert len(out) == 1 and f'epoch {epoch+1} of 4, at {kind} batch {batch+1}.' in out[0]
     assert learn.interrupted and after.done and not learn.model.training
     assert len(learn.recorder.losses) == n_losses and len(learn.recorder.values) == n_rows
-    assert {g['betas'] for g in learn.opt.param_groups} == {(0.9, 0.99)} and all(p.grad is None for p in learn.model.parameters())
+    assert {g['betas'] for g in learn.opt.param_groups} == {(0.9, 0.99)}
+    assert all(p.grad is None for p in learn.model.parameters())
     assert [type(c).__name__ for c in learn.cbs] == ['After', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback']
     quiet(learn, 'fit', 1)
     assert not learn.interrupted and len(learn.recorder.losses) == 12 and learn.validate()[0] < 1
@@ -463,7 +492,8 @@ def test_error_in_the_middle_leaves_a_usable_learner():
         return F.binary_cross_entropy_with_logits(p, t)
     learn = make(dls, loss_func=loss)
     with pytest.raises(RuntimeError, match='a bad batch'): quiet(learn, 'fit_one_cycle', 1, 0.01)
-    assert len(learn.cbs) == 3 and not learn.model.training and {g['betas'] for g in learn.opt.param_groups} == {(0.9, 0.99)}
+    assert len(learn.cbs) == 3 and not learn.model.training
+    assert {g['betas'] for g in learn.opt.param_groups} == {(0.9, 0.99)}
     quiet(learn, 'fit', 1)
 
 def test_no_loader_thread_is_left_behind():
@@ -472,26 +502,30 @@ def test_no_loader_thread_is_left_behind():
         def before_batch(self):
             if self.iter == 2: raise RuntimeError
     try: quiet(learn, 'fit', 1, cbs=Stop())
-    except RuntimeError as e: kept = e # as a notebook keeps the last traceback
+    except RuntimeError as e: kept = e # noqa: F841  as a notebook keeps the last traceback
     assert not [t for t in threading.enumerate() if t.name.startswith('DataLoader')]
 
 def test_nan_is_reported_once(capsys):
     learn = quiet(make(opt_func=torch.optim.SGD, model=nn.Linear(5, 3), loss_func=F.mse_loss), 'fit', 10, 100.)
     out = capsys.readouterr().out
-    assert out.count('learning rate') == 2 and 'lower' in out and len(learn.recorder.values) < 10 # once the rate it had, once the advice
+    assert out.count('learning rate') == 2 and 'lower' in out # once the rate it had, once the advice
+    assert len(learn.recorder.values) < 10
     assert not math.isfinite(learn.recorder.values[-1][0])
 
 # ---- mistakes
 
 def test_wrong_number_of_outputs():
     dls = toy_dls()
-    with pytest.raises(ValueError, match=r'\(8, 4\).*\(8, 3\)'): quiet(make(dls, lambda: net(n_out=4), BCEWithLogitsLossFlat()), 'fit', 1)
+    with pytest.raises(ValueError, match=r'\(8, 4\).*\(8, 3\)'):
+        quiet(make(dls, lambda: net(n_out=4), BCEWithLogitsLossFlat()), 'fit', 1)
 
 def test_empty_loaders():
     ds = toy_dls().train.dataset
     full, none = DataLoader(ds, bs=8), DataLoader(ds[:5], bs=8, drop_last=True)
-    with pytest.raises(ValueError, match='training loader has no batches: 5 samples, bs=8'): make(DataLoaders(none, full)).fit(1)
-    with pytest.raises(ValueError, match='validation loader has no batches'): make(DataLoaders(full, none)).fit(1)
+    with pytest.raises(ValueError, match='training loader has no batches: 5 samples, bs=8'):
+        make(DataLoaders(none, full)).fit(1)
+    with pytest.raises(ValueError, match='validation loader has no batches'):
+        make(DataLoaders(full, none)).fit(1)
     with pytest.raises(ValueError, match='validation loader'): make(DataLoaders(full, none)).validate()
     with pytest.raises(ValueError, match='no validation loader'): make(DataLoaders(full)).fit(1)
 
@@ -634,7 +668,8 @@ def test_text_table(capsys):
     lines = out.strip('\n').split('\n')
     assert err == '' and len(lines) == 3 and len({len(l) for l in lines}) == 1
     assert lines[0].split() == ['epoch', 'train_loss', 'valid_loss', 'accuracy_multi']
-    for k,(line,row) in enumerate(zip(lines[1:], learn.recorder.values)): assert [float(v) for v in line.split()] == pytest.approx([k, *row], abs=1e-6)
+    for k,(line,row) in enumerate(zip(lines[1:], learn.recorder.values)):
+        assert [float(v) for v in line.split()] == pytest.approx([k, *row], abs=1e-6)
 
 def test_silence(capsys):
     learn = quiet(make(), 'fit', 1)
@@ -656,7 +691,8 @@ def in_terminal(n, interrupt_after=None):
     import pty, termios
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
-    p = subprocess.Popen([sys.executable, '-c', SCRIPT.format(tests=os.path.dirname(__file__), n=n)], stdin=slave, stdout=slave, stderr=slave)
+    script = SCRIPT.format(tests=os.path.dirname(__file__), n=n)
+    p = subprocess.Popen([sys.executable, '-c', script], stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     out = b''
     while True:
@@ -664,7 +700,9 @@ def in_terminal(n, interrupt_after=None):
         except OSError: break
         if not chunk: break
         out += chunk
-        if interrupt_after and interrupt_after in out and p.poll() is None: p.send_signal(signal.SIGINT); interrupt_after = None
+        if interrupt_after and interrupt_after in out and p.poll() is None:
+            p.send_signal(signal.SIGINT)
+            interrupt_after = None
     assert p.wait(60) == 0, out.decode()
     os.close(master)
     return out.decode()
@@ -694,8 +732,10 @@ def test_notebook_table(tmp_path):
     "In a kernel: one output, the final table, as HTML and as text."
     nbformat, nbclient = pytest.importorskip('nbformat'), pytest.importorskip('nbclient')
     cell = SCRIPT.format(tests=os.path.dirname(__file__), n=2).replace("print('done', flush=True)", '')
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell), nbformat.v4.new_code_cell('learn = quiet(make(), "fit", 1); learn.get_preds();')])
-    nbclient.NotebookClient(nb, timeout=120, kernel_name='python3', resources={'metadata': {'path': str(tmp_path)}}).execute()
+    code = cell, 'learn = quiet(make(), "fit", 1); learn.get_preds();'
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(o) for o in code])
+    there = {'metadata': {'path': str(tmp_path)}}
+    nbclient.NotebookClient(nb, timeout=120, kernel_name='python3', resources=there).execute()
     outputs = nb.cells[0].outputs
     assert len(outputs) == 1 and nb.cells[1].outputs == []
     html, text = outputs[0].data['text/html'], outputs[0].data['text/plain']

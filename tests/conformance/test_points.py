@@ -1,8 +1,8 @@
 """Points and batch transforms against closed forms, torchvision, and painted dots."""
-import io, math, random, warnings
+import math, random, warnings
 import numpy as np, pytest, torch
 import torch.nn.functional as F
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image, JpegImagePlugin
 from course_lib.core import *
 from course_lib.dataloaders import *
@@ -27,7 +27,8 @@ def spot(x): # [3,H,W] -> [x, y]
 def dots(n, w, h, seed=0):
     rng = random.Random(seed)
     at = [(w*rng.uniform(.15, .85), h*rng.uniform(.15, .85)) for _ in range(n)]
-    return IntToFloatTensor()(collate([ToTensor()(PointScaler()((dotted(w, h, p), TensorPoint.create(p)))) for p in at]))
+    samples = [PointScaler()((dotted(w, h, p), TensorPoint.create(p))) for p in at]
+    return IntToFloatTensor()(collate([ToTensor()(o) for o in samples]))
 
 def gaps(x, p, inside=.88):
     "The distance of dot and point for each picture whose dot is wholly inside."
@@ -41,27 +42,34 @@ def test_corner_points_scale_to_the_corners():
         im = PILImage.create(np.zeros((h, w, 3), 'uint8'))
         _,p = PointScaler()((im, TensorPoint.create([[0, 0], [w, 0], [0, h], [w, h], [w/2, h/2]])))
         torch.testing.assert_close(p.plain(), tensor([[-1., -1], [1, -1], [-1, 1], [1, 1], [0, 0]]))
-        torch.testing.assert_close(PointScaler().decode((im, p))[1].plain(), tensor([[0., 0], [w, 0], [0, h], [w, h], [w/2, h/2]]), atol=1e-4, rtol=0)
+        pixels = tensor([[0., 0], [w, 0], [0, h], [w, h], [w/2, h/2]])
+        torch.testing.assert_close(PointScaler().decode((im, p))[1].plain(), pixels, atol=1e-4, rtol=0)
 
 def test_y_first():
     im = PILImage.create(np.zeros((100, 200, 3), 'uint8'))
     assert PointScaler(y_first=True)((im, TensorPoint.create([50, 50])))[1].tolist() == [[-.5, 0.]]
     assert PointScaler(do_scale=False)((im, TensorPoint.create([50, 50])))[1].tolist() == [[50., 50.]]
 
-@pytest.mark.parametrize('bad', [[1], [1, 2, 3], 'ab', None, [[1, 2], [3]], [float('nan'), 1], [], [[1, 2, 3], [4, 5, 6]]])
+@pytest.mark.parametrize('bad', [
+    [1], [1, 2, 3], 'ab', None, [[1, 2], [3]], [float('nan'), 1], [], [[1, 2, 3], [4, 5, 6]]])
 def test_what_is_no_point_is_refused_with_its_item(bad):
-    block = DataBlock((TransformBlock, PointBlock), get_y=lambda o: bad if o == 2 else [1, 2], splitter=IndexSplitter([0]))
+    block = DataBlock((TransformBlock, PointBlock), get_y=lambda o: bad if o == 2 else [1, 2],
+                      splitter=IndexSplitter([0]))
     with pytest.raises(ValueError) as e: block.datasets(range(4))
     assert 'item 2' in ' '.join([str(e.value), *e.value.__notes__])
 
 def test_different_numbers_of_points_are_found_when_built():
     with pytest.raises(ValueError, match='Item 2 has 2 points'):
-        DataBlock((TransformBlock, PointBlock), get_y=lambda o: [[1, 2]]*(1 + (o == 2)), splitter=IndexSplitter([0])).datasets(range(4))
+        uneven = DataBlock((TransformBlock, PointBlock), get_y=lambda o: [[1, 2]]*(1 + (o == 2)),
+                           splitter=IndexSplitter([0]))
+        uneven.datasets(range(4))
 
 def test_a_point_without_its_picture():
     with pytest.raises(ValueError, match='ImageBlock'): PointScaler()((TensorPoint.create([1, 2]),))
 
-@pytest.mark.parametrize('tfm', [Resize((60, 80)), Resize((60, 80), 'squish'), Resize((60, 80), 'pad', 'zeros'), RandomResizedCrop((60, 80), min_scale=.5), RandomResizedCrop(64, min_scale=.7)])
+@pytest.mark.parametrize('tfm', [
+    Resize((60, 80)), Resize((60, 80), 'squish'), Resize((60, 80), 'pad', 'zeros'),
+    RandomResizedCrop((60, 80), min_scale=.5), RandomResizedCrop(64, min_scale=.7)])
 @pytest.mark.parametrize('size', [(160, 120), (120, 200), (131, 131)])
 def test_item_transforms_move_points(tfm, size):
     found = 0
@@ -77,8 +85,8 @@ def test_item_transforms_move_points(tfm, size):
 
 # Maps
 
-ALONE = dict(flip=lambda **k: Flip(1., **k), dihedral=lambda **k: Dihedral(1., **k), rotate=lambda **k: Rotate(30., 1., **k), zoom=lambda **k: Zoom(1, 1.5, 1., **k),
-             out=lambda **k: Zoom(.6, .9, 1., **k), warp=lambda **k: Warp(.2, 1., **k))
+ALONE = dict(flip=partial(Flip, 1.), dihedral=partial(Dihedral, 1.), rotate=partial(Rotate, 30., 1.),
+             zoom=partial(Zoom, 1, 1.5, 1.), out=partial(Zoom, .6, .9, 1.), warp=partial(Warp, .2, 1.))
 
 @pytest.mark.parametrize('size', [(160, 120), (120, 160), (96, 96), (200, 90)])
 @pytest.mark.parametrize('name', [*ALONE, 'all'])
@@ -100,10 +108,15 @@ def test_flip_is_torchs():
     x,_ = dots(3, 50, 40)
     torch.testing.assert_close(Pipeline([Flip(1.)])((x,))[0].plain(), x.plain().flip(-1), atol=1e-5, rtol=0)
 
+def smooth(n, size):
+    "A batch of one picture without hard edges: `n` by `n` colours, drawn out to `size`."
+    small = torch.rand(1, 3, n, n, generator=torch.Generator().manual_seed(0))
+    return F.interpolate(small, size, mode='bicubic').clamp(0, 1)
+
 @pytest.mark.parametrize('deg', [-30., 7., 90.])
 @pytest.mark.parametrize('size', [(60, 80), (80, 60), (64, 64)])
 def test_rotation_is_torchvisions(deg, size):
-    x = torch.nn.functional.interpolate(torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0)), size, mode='bicubic').clamp(0, 1)
+    x = smooth(9, size)
     ours = Pipeline([Rotate(draw=deg, p=1., align_corners=False, **BLACK)])((TensorImage(x),))[0].plain()
     theirs = tv.functional.rotate(x, -deg, interpolation=tv.InterpolationMode.BILINEAR)
     torch.testing.assert_close(ours[..., 20:-20, 20:-20], theirs[..., 20:-20, 20:-20], atol=2e-3, rtol=0)
@@ -120,14 +133,15 @@ def test_dihedral_is_torchs_eight_ways():
 
 @pytest.mark.parametrize('zoom', [1.25, 2., .8])
 def test_zoom_is_torchvisions(zoom):
-    x = F.interpolate(torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0)), (60, 80), mode='bicubic').clamp(0, 1)
-    ours = Pipeline([Zoom(draw=zoom, draw_x=.5, draw_y=.5, p=1., align_corners=False, **BLACK)])((TensorImage(x),))[0].plain()
+    x = smooth(9, (60, 80))
+    tfm = Zoom(draw=zoom, draw_x=.5, draw_y=.5, p=1., align_corners=False, **BLACK)
+    ours = Pipeline([tfm])((TensorImage(x),))[0].plain()
     theirs = tv.functional.affine(x, 0, [0, 0], zoom, [0, 0], interpolation=tv.InterpolationMode.BILINEAR)
     torch.testing.assert_close(ours[..., 12:-12, 16:-16], theirs[..., 12:-12, 16:-16], atol=2e-3, rtol=0)
 
 def test_homography_is_torchvisions_perspective():
     h, w = 60, 80
-    x = torch.nn.functional.interpolate(torch.rand(1, 3, 7, 7, generator=torch.Generator().manual_seed(0)), (h, w), mode='bicubic').clamp(0, 1)
+    x = smooth(7, (h, w))
     corners, moved = [[0., 0], [w, 0], [w, h], [0, h]], [[5., 3], [w-9, 6], [w-2, h-4], [8, h-7]]
     scale = lambda ps: (tensor(ps)*2/tensor([w, h]) - 1)[None]
     ours = sample_map(x, homography(scale(moved), scale(corners)), pad_mode='zeros', align_corners=False)
@@ -206,7 +220,8 @@ def test_validation_gets_the_size_and_nothing_else():
     x,p = dots(3, 160, 120)
     y,q = Pipeline(aug_transforms(size=(60, 80)), 1)((x, p))
     torch.testing.assert_close(q, p)
-    torch.testing.assert_close(y.plain(), F.interpolate(x.plain(), (60, 80), mode='bilinear', align_corners=True), atol=1e-4, rtol=0)
+    theirs = F.interpolate(x.plain(), (60, 80), mode='bilinear', align_corners=True)
+    torch.testing.assert_close(y.plain(), theirs, atol=1e-4, rtol=0)
     assert len(Pipeline(aug_transforms(), 1).tfms) == 0
 
 def test_without_size_validation_keeps_the_fused_step():
@@ -234,15 +249,18 @@ def test_bad_settings_are_refused(kw):
 # Blocks
 
 def folder_of(tmp_path, sizes):
-    for i,(w,h) in enumerate(sizes): Image.fromarray(np.random.default_rng(i).integers(0, 255, (h, w, 3), dtype='uint8')).save(tmp_path/f'{i}.jpg')
+    for i,(w,h) in enumerate(sizes):
+        noise = np.random.default_rng(i).integers(0, 255, (h, w, 3), dtype='uint8')
+        Image.fromarray(noise).save(tmp_path/f'{i}.jpg')
     return [tmp_path/f'{i}.jpg' for i in range(len(sizes))]
 
 def test_batches_loss_and_number_of_outputs(tmp_path):
-    import course_lib.losses
     files = folder_of(tmp_path, [(64, 48)]*6)
-    dls = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [[16, 12], [48, 36]], splitter=IndexSplitter([0, 1])).dataloaders(files, bs=4, device='cpu')
+    block = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [[16, 12], [48, 36]], splitter=IndexSplitter([0, 1]))
+    dls = block.dataloaders(files, bs=4, device='cpu')
     x,y = dls.one_batch()
-    assert type(x) is TensorImage and type(y) is TensorPoint and y.shape == (4, 2, 2) and y.dtype == torch.float32 and dls.c == 4
+    assert type(x) is TensorImage and type(y) is TensorPoint
+    assert y.shape == (4, 2, 2) and y.dtype == torch.float32 and dls.c == 4
     assert y[0].tolist() == [[-.5, -.5], [.5, .5]]
     assert 'MSELoss' in repr(dls.loss_func)
     assert dls.decode_batch((x, y))[0][1].tolist() == [[16, 12], [48, 36]]
@@ -258,11 +276,15 @@ def decoded_sizes(monkeypatch):
     monkeypatch.setattr(decode, 'decode_jpeg', straight)
     return sizes
 
-@pytest.mark.parametrize('size, expect', [((240, 320), (320, 240)), ((120, 160), (160, 120)), ((224, 224), (320, 240)), ((300, 400), (640, 480)), ((60, 80), (80, 60))])
+@pytest.mark.parametrize('size, expect', [
+    ((240, 320), (320, 240)), ((120, 160), (160, 120)), ((224, 224), (320, 240)), ((300, 400), (640, 480)),
+    ((60, 80), (80, 60))])
 def test_no_jpeg_is_decoded_larger_than_needed(tmp_path, monkeypatch, size, expect):
     files = folder_of(tmp_path, [(640, 480)]*4)
     sizes = decoded_sizes(monkeypatch)
-    dls = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [160, 120], splitter=IndexSplitter([0]), batch_tfms=aug_transforms(size=size)).dataloaders(files, bs=3, device='cpu')
+    block = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [160, 120], splitter=IndexSplitter([0]),
+                      batch_tfms=aug_transforms(size=size))
+    dls = block.dataloaders(files, bs=3, device='cpu')
     for split in 0, 1:
         x,y = dls[split].one_batch()
         assert x.shape[-2:] == size
@@ -272,32 +294,39 @@ def test_no_jpeg_is_decoded_larger_than_needed(tmp_path, monkeypatch, size, expe
 def test_png_and_jpeg_of_one_size_share_a_batch(tmp_path):
     files = folder_of(tmp_path, [(640, 480)]*4)
     Image.open(files[1]).save(tmp_path/'1.png')
-    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([3]), batch_tfms=aug_transforms(size=(240, 320)))
-    assert block.dataloaders([files[0], tmp_path/'1.png', *files[2:]], bs=3, device='cpu').one_batch()[0].shape == (3, 3, 240, 320)
+    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([3]),
+                      batch_tfms=aug_transforms(size=(240, 320)))
+    dls = block.dataloaders([files[0], tmp_path/'1.png', *files[2:]], bs=3, device='cpu')
+    assert dls.one_batch()[0].shape == (3, 3, 240, 320)
 
 def test_item_transforms_keep_their_detail(tmp_path, monkeypatch):
     files = folder_of(tmp_path, [(640, 480)]*2)
     sizes = decoded_sizes(monkeypatch)
-    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([1]), item_tfms=Resize(460), batch_tfms=aug_transforms(size=224))
+    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([1]),
+                      item_tfms=Resize(460), batch_tfms=aug_transforms(size=224))
     block.dataloaders(files, bs=1, device='cpu').one_batch()
     assert set(sizes) == {(640, 480)}
 
 def test_large_zoom_keeps_its_detail(tmp_path, monkeypatch):
     files = folder_of(tmp_path, [(640, 480)]*2)
     sizes = decoded_sizes(monkeypatch)
-    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([1]), batch_tfms=aug_transforms(size=(240, 320), max_zoom=2.))
+    block = DataBlock((ImageBlock, TransformBlock), get_y=lambda f: 0., splitter=IndexSplitter([1]),
+                      batch_tfms=aug_transforms(size=(240, 320), max_zoom=2.))
     block.dataloaders(files, bs=1, device='cpu').one_batch()
     assert set(sizes) == {(640, 480)}
 
 def test_different_sizes_in_one_folder_name_the_file(tmp_path):
     files = folder_of(tmp_path, [(64, 48), (64, 48), (60, 48), (64, 48)])
-    dls = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [1, 1], splitter=IndexSplitter([3])).dataloaders(files, bs=3, device='cpu')
+    block = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [1, 1], splitter=IndexSplitter([3]))
+    dls = block.dataloaders(files, bs=3, device='cpu')
     with pytest.raises(ValueError, match='Resize') as e: dls.train.new(shuffle=False).one_batch()
     assert '2.jpg' in ' '.join(e.value.__notes__)
 
 def test_points_outside_are_kept_counted_and_told_once(tmp_path):
     files = folder_of(tmp_path, [(64, 48)]*8)
-    dls = DataBlock((ImageBlock, PointBlock), get_y=lambda f: [-8, 24] if f.name in ('0.jpg', '5.jpg') else [32, 24], splitter=IndexSplitter([5, 6])).dataloaders(files, bs=2, device='cpu')
+    def get_y(f): return [-8, 24] if f.name in ('0.jpg', '5.jpg') else [32, 24]
+    block = DataBlock((ImageBlock, PointBlock), get_y=get_y, splitter=IndexSplitter([5, 6]))
+    dls = block.dataloaders(files, bs=2, device='cpu')
     assert points_outside(dls.train) == (1, 6) and points_outside(dls.valid) == (1, 2)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')

@@ -54,7 +54,7 @@ def test_files(small):
 def test_labels_are_what_was_drawn():
     for name, bears, _, others, size in bears_plan()[5::47]:
         im, truth = scene_and_truth([*bears, *others], Dice(f'bears/42/{name}'), size, compose_bears)
-        assert {o for t in truth for o in t['labels']} == {*bears, *others} and im.size == size
+        assert {o for t in truth for o in t['labels']} == {*bears, *others} and im.size == size[::-1]
         if truth: assert min(t['visible'] for t in truth) > .4 and min(t['area'] for t in truth) > .004
 
 def test_same_seed_same_bytes(small, tmp_path):

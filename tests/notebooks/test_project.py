@@ -129,7 +129,7 @@ def test_sizes(nb):
             if kind.startswith('image/') and kind != 'image/svg+xml':
                 assert len(base64.b64decode(''.join(data))) < 100_000, 'a figure over 100 kB'
 
-PAGES = [*NOTEBOOKS, ROOT/'README.md']
+PAGES = [*NOTEBOOKS, ROOT/'README.md', ROOT/'CONTRIBUTING.md']
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
 def test_links_lead_somewhere(page):
@@ -198,6 +198,11 @@ def project(tmp_path):
     for o in files.split(): shutil.copy(ROOT/o, copy)
     return copy
 
+def replace(file, old, new):
+    text = file.read_text(encoding='utf-8')
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding='utf-8')
+
 def check(project, *args):
     return subprocess.run([sys.executable, 'tools/check.py', *args], cwd=project, capture_output=True, text=True)
 
@@ -229,6 +234,32 @@ def test_failing_notebook_fails_the_run(project):
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), project/'nbs'/'broken.ipynb')
     run = subprocess.run([sys.executable, 'tools/notebooks.py', 'broken'], cwd=project, capture_output=True, text=True)
     assert run.returncode == 1 and 'as it must' in run.stderr and 'broken.ipynb' in run.stderr
+
+@pytest.mark.slow
+def test_a_chapter_from_the_template(project):
+    "The steps of CONTRIBUTING.md with the template as it is: it runs, and is a chapter in all that is asked of one."
+    shutil.copytree(ROOT/'tests', project/'tests', ignore=shutil.ignore_patterns('__pycache__'))
+    for o in 'pytest.ini', 'ruff.toml': shutil.copy(ROOT/o, project)
+    shutil.copy(project/'nbs'/'_template.ipynb', project/'nbs'/'99_robust.ipynb')
+    replace(project/'tests'/'notebooks'/'test_project.py', 'export bears', 'export robust bears')
+    index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'
+    replace(index, last, last + r'\nfrom course_lib.robust import *')
+    replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | `robust` |\n| [15 bears]')
+    check(project, '--fix')
+    assert (project/'course_lib'/'robust.py').exists()
+
+    for command in ('-m ruff check nbs/99_robust.ipynb course_lib', 'tools/notebooks.py 99',
+                    '-m pytest tests -q --nb=99',
+                    '-m pytest tests/notebooks/test_project.py -q -k course_map_has_every',
+                    '-m pytest tests/notebooks/test_project.py -q -k all_holds_every'):
+        run = subprocess.run([sys.executable, *command.split()], cwd=project, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+def test_template_is_as_when_it_was_run():
+    "It is no chapter, so no other test looks at its outputs."
+    nb = NBS/'_template.ipynb'
+    assert [o for o in outputs(nb) if o['output_type'] == 'error' or o.get('name') == 'stderr'] == []
+    assert any(c.draws for c in cells(nb)) and nb.stat().st_size < 100_000
 
 @pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
 def test_old_python_is_told(project):
