@@ -280,7 +280,7 @@ class Pipeline:
         for t in self.tfms: sample = self.step(t, sample)
         return sample
 
-    def __repr__(self): return ' -> '.join(getattr(t, '__name__', None) or repr(t) for t in self.tfms) or 'nothing'
+    def __repr__(self): return ' -> '.join(map(step_name, self.tfms)) or 'nothing'
 
 # %% ../nbs/03_datablock.ipynb #1cd7e527
 def _wanted_type(f):
@@ -503,7 +503,7 @@ def _walk_columns(dsets):
 
 def _walk_pipeline(pipe, sample):
     for t in pipe.tfms:
-        name = getattr(t, '__name__', None) or repr(t)
+        name = step_name(t)
         sample = _walk(name, partial(pipe.step, t), sample, tell_all)
 
 # %% ../nbs/03_datablock.ipynb #e9901d1e
