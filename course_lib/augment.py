@@ -39,7 +39,7 @@ def map_points(
 
 # %% ../nbs/11_augment.ipynb #c438d1da
 def pixel_grid(h, w, align_corners=True) -> Tensor:
-    "The place of each pixel, x before y, `[1,h*w,2]`; -1 and 1: the outer pixels' centres if `align_corners`, or edges."
+    "The place of each pixel, x before y, `[1,h*w,2]`; -1 and 1: outer pixels' centres if `align_corners`, or edges."
     def line(n): return torch.linspace(-1, 1, n) if align_corners else (torch.arange(n)*2 + 1)/n - 1
     return torch.stack(torch.meshgrid(line(w), line(h), indexing='xy'), -1).view(1, h*w, 2)
 
@@ -123,7 +123,7 @@ def homography(
     return torch.cat([h, torch.ones(len(h), 1)], 1).view(-1, 3, 3)
 
 def warp_mat(n, shape, magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=False) -> Tensor:
-    "Seen from above or below (`draw_x`) and from the side (`draw_y`): the corners move by up to `magnitude`."
+    "Seen from the side (`draw_x`) and from above or below (`draw_y`): the corners move by up to `magnitude`."
     a, b = [draw_numbers(n, -magnitude, magnitude, p, 0, at, batch) for at in (draw_x, draw_y)]
     corners = tensor([[-1., -1], [-1, 1], [1, -1], [1, 1]]).expand(n, 4, 2)
     moved = torch.stack([-1-b, -1-a, -1+b, 1+a, 1+b, -1+a, 1-b, 1-a], -1).view(n, 4, 2)
