@@ -7,7 +7,7 @@ __all__ = ['model_file', 'NotAPicture', 'open_picture', 'Verdict', 'judge', 'bea
            'course_bears']
 
 # %% ../nbs/15_bears.ipynb #ac2072fd
-import argparse, html, os, sys, warnings
+import argparse, html, os, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from PIL import Image
@@ -15,8 +15,7 @@ from .core import *
 from .datasets import *
 from .samples import *
 from .vision import PILImage
-from .transfer import *
-from .export import *
+from .export import load_learner
 
 # %% ../nbs/15_bears.ipynb #374363ab
 def model_file() -> Path:
@@ -24,52 +23,73 @@ def model_file() -> Path:
     return data_home()/'models'/'bears.safetensors'
 
 # %% ../nbs/15_bears.ipynb #7b62d438
-_max_bytes, _max_pixels, _min_side = 50_000_000, 60_000_000, 16
-_formats = ['JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'AVIF']
-
 class NotAPicture(ValueError):
     "What is wrong with a file, in a sentence for the person who dropped it."
+
+def _refuse(name, why):
+    if why: raise NotAPicture(f'{name} {why}')
 
 def _spoken(file):
     "The name of a file in quotes, shortened, without anything that cannot be printed."
     name = ''.join(c if c.isprintable() else '?' for c in Path(file).name)
     return f'“{name}”' if len(name) <= 40 else f'“{name[:24]}…{name[-12:]}”'
 
-def _check_bytes(file, name):
-    size = Path(file).stat().st_size
-    if size == 0: raise NotAPicture(f'{name} is empty.')
-    if size > _max_bytes: raise NotAPicture(f'{name} has {size/1e6:.0f} MB, and {_max_bytes/1e6:.0f} MB is the most that is taken here. Save it smaller.')
+# %% ../nbs/15_bears.ipynb #e8035ee0
+_max_bytes, _max_pixels, _min_side = 50_000_000, 60_000_000, 16
+_formats = ['JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'AVIF']
 
-def _unknown(file, name):
+def _wrong_length(n_bytes):
+    if n_bytes == 0: return 'is empty.'
+    if n_bytes > _max_bytes:
+        return (f'has {n_bytes/1e6:.0f} MB, and {_max_bytes/1e6:.0f} MB is the most that is taken here. '
+                'Save it smaller.')
+
+def _wrong_kind(file):
     with open(file, 'rb') as f: start = f.read(12)
     if start[4:8] == b'ftyp' and start[8:11] in (b'hei', b'hev', b'mif'): # what an iPhone makes
-        return NotAPicture(f'{name} is a HEIC photograph, which cannot be read here. Save or send it as JPEG.')
-    return NotAPicture(f'{name} is no picture that can be read here. JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF can.')
+        return 'is a HEIC photograph, which cannot be read here. Save or send it as JPEG.'
+    return 'is no picture that can be read here. JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF can.'
 
-def _check_size(w, h, name):
-    if w*h > _max_pixels: raise NotAPicture(f'{name} has {w:,} × {h:,} pixels, and {_max_pixels/1e6:.0f} million are the most that are taken here. Save it smaller.')
-    if min(w, h) < _min_side: raise NotAPicture(f'{name} has {w} × {h} pixels, too few to see a bear in.')
+# %% ../nbs/15_bears.ipynb #53661f2f
+def _wrong_size(w, h):
+    if w*h > _max_pixels:
+        return (f'has {w:,} × {h:,} pixels, and {_max_pixels/1e6:.0f} million are the most that are taken here. '
+                'Save it smaller.')
+    if min(w, h) < _min_side: return f'has {w} × {h} pixels, too few to see a bear in.'
 
-# %% ../nbs/15_bears.ipynb #3f69ba7c
-def open_picture(file): # A path, or `None` if there is no file -> (PILImage, note)
-    "The picture in a dropped file, upright and in RGB, with a note on what was left out; else `NotAPicture`."
-    if file is None: raise NotAPicture('Drop a picture first.')
-    name = _spoken(file)
-    if not Path(file).is_file(): raise NotAPicture(f'{name} is no file.')
-    _check_bytes(file, name)
+def _header(file, name):
+    "`file` as Pillow opens it: no pixel is decoded yet."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning) # our own limit is lower
-            im = Image.open(file, formats=_formats)
-    except Image.DecompressionBombError: raise NotAPicture(f'{name} has more pixels than anybody can use.') from None
-    except Exception: raise _unknown(file, name) from None
-    with im:
-        _check_size(*im.size, name)
-        try:
-            moves = im.format in ('GIF', 'WEBP', 'PNG', 'AVIF') and getattr(im, 'is_animated', False)
-            picture = PILImage.create(Path(file).read_bytes())
-            picture.to_thumb(64) # decodes all of it, once, to see whether that can be done
-        except Exception: raise NotAPicture(f'{name} cannot be decoded: it is damaged, cut short or of a rare kind. Get it again, or take another.') from None
+            return Image.open(file, formats=_formats)
+    except Image.DecompressionBombError: why = 'has more pixels than anybody can use.'
+    except Exception: why = _wrong_kind(file)
+    _refuse(name, why)
+
+# %% ../nbs/15_bears.ipynb #3f69ba7c
+def _decoded(im, file, name):
+    "The picture in `file`, and whether it moves."
+    try:
+        moves = im.format in ('GIF', 'WEBP', 'PNG', 'AVIF') and getattr(im, 'is_animated', False)
+        picture = PILImage.create(Path(file).read_bytes())
+        picture.to_thumb(64) # decodes all of it, once, to see whether that can be done
+        return picture, moves
+    except Exception: why = ('cannot be decoded: it is damaged, cut short or of a rare kind. '
+                             'Get it again, or take another.')
+    _refuse(name, why)
+
+# %% ../nbs/15_bears.ipynb #af93e7c6
+def open_picture(
+    file, # A path, or `None` if there is no file
+) -> tuple:
+    "(the picture in a dropped file as an upright `PILImage` in RGB, a note on what was left out); else `NotAPicture`."
+    if file is None: raise NotAPicture('Drop a picture first.')
+    name, path = _spoken(file), Path(file)
+    _refuse(name, _wrong_length(path.stat().st_size) if path.is_file() else 'is no file.')
+    with _header(file, name) as im:
+        _refuse(name, _wrong_size(*im.size))
+        picture, moves = _decoded(im, file, name)
     return picture, f'{name} moves. Only its first frame was looked at.' if moves else ''
 
 # %% ../nbs/15_bears.ipynb #b388ee3d
@@ -77,6 +97,13 @@ def _kind(name): return f'{name} bear'
 
 def _and(names): return ' and '.join(o for o in (', '.join(names[:-1]), *names[-1:]) if o)
 
+def _for_each(names, thresholds):
+    if isinstance(thresholds, (int, float)): thresholds = [thresholds]*len(names)
+    if len(thresholds) == len(names): return dict(zip(names, thresholds))
+    raise ValueError(f'There are {len(names)} names ({", ".join(names)}), but {len(thresholds)} thresholds: '
+                     f'{list(thresholds)}.')
+
+# %% ../nbs/15_bears.ipynb #49cedb69
 @dataclass
 class Verdict:
     "Probabilities and thresholds by name, and what follows from them; or the `problem` that there was with the file."
@@ -91,46 +118,49 @@ class Verdict:
         "The names whose probability is above their threshold, the likeliest first."
         return sorted((k for k,p in self.probs.items() if p > self.thresholds[k]), key=self.probs.get, reverse=True)
 
-    @property
-    def headline(self):
-        if self.problem: return 'That did not work'
-        text = _and([_kind(o) for o in self.found]) or 'no bear found'
-        return text[:1].upper() + text[1:]
-
-    @property
-    def reason(self):
-        "One sentence on how the headline came about."
-        if self.problem: return self.problem
-        if self.found: return 'Above the threshold: ' + _and([f'{o} with {self.probs[o]:.0%}' for o in self.found]) + '.'
-        top = max(self.probs, key=self.probs.get)
-        return f'No bear reaches its threshold. The nearest is the {_kind(top)}, with {self.probs[top]:.0%}.'
-
-    def at(self, thresholds): # A number for all, or one for each name -> Verdict
+    def at(self, thresholds): # A number for all, or one for each name
         "The same probabilities, judged with other thresholds."
         return self if self.problem else replace(self, thresholds=_for_each(self.probs, thresholds))
 
-def _for_each(names, thresholds):
-    if isinstance(thresholds, (int, float)): thresholds = [thresholds]*len(names)
-    if len(thresholds) != len(names): raise ValueError(f'There are {len(names)} names ({", ".join(names)}), but {len(thresholds)} thresholds: {list(thresholds)}.')
-    return dict(zip(names, thresholds))
+# %% ../nbs/15_bears.ipynb #0c363f5f
+@patch(as_prop=True)
+def headline(self:Verdict):
+    "What was found, or that nothing was."
+    if self.problem: return 'That did not work'
+    text = _and([_kind(o) for o in self.found]) or 'no bear found'
+    return text[:1].upper() + text[1:]
+
+@patch(as_prop=True)
+def reason(self:Verdict):
+    "One sentence on how the headline came about."
+    if self.problem: return self.problem
+    if self.found: return 'Above the threshold: ' + _and([f'{o} with {self.probs[o]:.0%}' for o in self.found]) + '.'
+    top = max(self.probs, key=self.probs.get)
+    return f'No bear reaches its threshold. The nearest is the {_kind(top)}, with {self.probs[top]:.0%}.'
 
 # %% ../nbs/15_bears.ipynb #7c6f81af
-def judge(predictor, file, thresholds=None): # What `load_learner` gives; a path or `None`; a number, or one for each name -> Verdict
-    "What the model sees in a dropped file, whatever the file is. `thresholds=None`: those that came with the model."
+def _own_thresholds(predictor):
+    if predictor.thresholds is not None: return list(predictor.thresholds)
+    raise ValueError("This model was not trained for any number of labels, so it cannot say that there is none. "
+                     "Train one with a MultiCategoryBlock.")
+
+def judge(
+    predictor,       # What `load_learner` gives
+    file,            # A path, or `None`
+    thresholds=None, # A number, or one for each name; those that came with the model if `None`
+) -> Verdict:
+    "What the model sees in a dropped file, whatever the file is."
     try: picture, note = open_picture(file)
     except NotAPicture as e: return Verdict(problem=str(e))
     probs = predictor.get_preds([picture])[0].tolist()
     thresholds = _for_each(predictor.vocab, _own_thresholds(predictor) if thresholds is None else thresholds)
     return Verdict(dict(zip(predictor.vocab, probs)), thresholds, '', note, picture.to_thumb(640))
 
-def _own_thresholds(predictor):
-    if predictor.thresholds is None: raise ValueError("This model was not trained for any number of labels, so it cannot say that there is none. Train one with a MultiCategoryBlock.")
-    return list(predictor.thresholds)
-
 # %% ../nbs/15_bears.ipynb #3d5b39a8
-def bear_examples(path, # The folder of `URLs.BEARS_SAMPLE`
-                 ):     # -> pairs of file and caption
-    "A validation picture of each kind, of two kinds, and of none, as examples for the page."
+def bear_examples(
+    path, # The folder of `URLs.BEARS_SAMPLE`
+) -> list:
+    "Pairs of file and caption, for the page: a validation picture of each kind, of two kinds, and of none."
     import pandas as pd
     table = pd.read_csv(Path(path)/'labels.csv', keep_default_na=False)
     firsts = table[table.is_valid].drop_duplicates('labels')
@@ -141,92 +171,151 @@ def _gradio():
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False' # it would tell its makers about each start
     try: import gradio
     except ModuleNotFoundError as e:
-        if e.name != 'gradio': raise
-        raise ModuleNotFoundError('The web page needs Gradio, which is not installed. Install it with:  pip install "course_lib[app]"', name='gradio') from None
+        if e.name == 'gradio': e.msg = ('The web page needs Gradio, which is not installed. '
+                                        'Install it with:  pip install "course_lib[app]"')
+        raise
     return gradio
 
 # %% ../nbs/15_bears.ipynb #5404a8bd
 def _bar(name, prob, threshold):
     over = ' over' if prob > threshold else ''
-    return (f'<li class="bear{over}"><span class="name">{html.escape(name)}</span><span class="track" aria-hidden="true">'
-            f'<span class="fill" style="width:{prob:.1%}"></span><span class="mark" style="left:{threshold:.1%}"></span></span>'
-            f'<span class="prob">{prob:.0%}</span></li>')
+    return (f'<li class="bear{over}"><span class="name">{html.escape(name)}</span>'
+            f'<span class="track" aria-hidden="true"><span class="fill" style="width:{prob:.1%}"></span>'
+            f'<span class="mark" style="left:{threshold:.1%}"></span></span><span class="prob">{prob:.0%}</span></li>')
 
-def verdict_html(verdict): # A `Verdict`, or `None` before there is one
-    "A verdict as HTML: headline, reason, a bar for each bear with a mark at its threshold, note."
-    if verdict is None: return '<div class="verdict waiting"><h2>No picture yet</h2><p>Drop one, or click an example.</p></div>'
+def _bars(verdict):
     bars = ''.join(_bar(k, p, verdict.thresholds[k]) for k,p in verdict.probs.items())
-    note = f'<p class="note">{html.escape(verdict.note)}</p>' if verdict.note else ''
+    return f'<ul aria-label="Probability of each bear">{bars}</ul>' if bars else ''
+
+# %% ../nbs/15_bears.ipynb #3104dfc1
+def verdict_html(
+    verdict, # A `Verdict`, or `None` before there is one
+) -> str:
+    "A verdict as HTML: headline, reason, a bar for each bear with a mark at its threshold, note."
+    waiting = '<div class="verdict waiting"><h2>No picture yet</h2><p>Drop one, or click an example.</p></div>'
+    if verdict is None: return waiting
     kind = 'problem' if verdict.problem else 'found' if verdict.found else 'none'
-    return (f'<div class="verdict {kind}"><h2>{html.escape(verdict.headline)}</h2><p>{html.escape(verdict.reason)}</p>'
-            + (f'<ul aria-label="Probability of each bear">{bars}</ul>' if bars else '') + note + '</div>')
+    note = f'<p class="note">{html.escape(verdict.note)}</p>' if verdict.note else ''
+    return (f'<div class="verdict {kind}"><h2>{html.escape(verdict.headline)}</h2>'
+            f'<p>{html.escape(verdict.reason)}</p>{_bars(verdict)}{note}</div>')
 
 # %% ../nbs/15_bears.ipynb #b0324a1b
-_css = """
+_page_css = """
 .gradio-container {max-width: 960px !important; margin: 0 auto !important}
-.page-text {padding: 0 !important} .page-text h1 {font-size: 1.7rem; font-weight: 650; margin: .5rem 0 .3rem} .page-text p {max-width: 42rem; line-height: 1.5}
-.page-text h2 {font-size: 1.05rem; font-weight: 600; margin: .4rem 0 0}
-#drop button, #drop .or {color: var(--body-text-color)} #threshold .info-text {color: var(--body-text-color); opacity: .8}
-#threshold input[type=range]::-webkit-slider-thumb {background: var(--primary-700)} #threshold input[type=range]::-moz-range-thumb {background: var(--primary-700)}
-#examples {border-width: 0 !important; background: none} #examples .grid-wrap {height: auto; max-height: none; min-height: 0; padding: 0} #examples .grid-container {padding: 0 !important; grid-template-columns: repeat(auto-fill, minmax(6.9rem, 1fr)) !important} #examples .caption-label {font-size: .75rem; max-width: 100%}
 .html-container {padding: 0 !important}
-#verdict .verdict {padding: 1.1rem 1.3rem; border-style: solid; border-width: 1px 1px 1px 5px; border-color: var(--border-color-primary) var(--border-color-primary) var(--border-color-primary) var(--neutral-400); border-radius: 8px; background: var(--block-background-fill)}
-#verdict .found {border-left-color: var(--primary-600)} #verdict .problem {border-left-color: #c2740a}
-.verdict h2 {font-size: 1.35rem; font-weight: 650; margin: 0 0 .3rem; line-height: 1.25} .verdict p {margin: 0; line-height: 1.45; overflow-wrap: anywhere}
-.verdict ul {list-style: none; padding: 0; margin: 1rem 0 0} .verdict .note {margin-top: .8rem; opacity: .8}
-.bear {display: grid; grid-template-columns: minmax(4.5rem, max-content) 1fr 3rem; gap: .7rem; align-items: center; margin: .55rem 0}
-.bear .prob {text-align: right; font-variant-numeric: tabular-nums} .bear.over .name, .bear.over .prob {font-weight: 650}
-.bear .track {position: relative; height: .8rem; border-radius: 4px; background: var(--border-color-primary)}
-.bear .fill {position: absolute; inset: 0 auto 0 0; border-radius: 4px; background: var(--neutral-400)} .bear.over .fill {background: var(--primary-600)}
-.bear .mark {position: absolute; top: -4px; bottom: -4px; width: 2px; margin-left: -1px; background: var(--body-text-color)}
+.page-text {padding: 0 !important}
+.page-text h1 {font-size: 1.7rem; font-weight: 650; margin: .5rem 0 .3rem}
+.page-text p {max-width: 42rem; line-height: 1.5}
+.page-text h2 {font-size: 1.05rem; font-weight: 600; margin: .4rem 0 0}
+#drop button, #drop .or {color: var(--body-text-color)}
+#threshold .info-text {color: var(--body-text-color); opacity: .8}
+#threshold input[type=range]::-webkit-slider-thumb {background: var(--primary-700)}
+#threshold input[type=range]::-moz-range-thumb {background: var(--primary-700)}
+#examples {border-width: 0 !important; background: none}
+#examples .grid-wrap {height: auto; max-height: none; min-height: 0; padding: 0}
+#examples .grid-container {padding: 0 !important}
+#examples .grid-container {grid-template-columns: repeat(auto-fill, minmax(6.9rem, 1fr)) !important}
+#examples .caption-label {font-size: .75rem; max-width: 100%}
 """
 
+# %% ../nbs/15_bears.ipynb #8db984e8
+_verdict_css = """
+#verdict .verdict {padding: 1.1rem 1.3rem; border-radius: 8px; background: var(--block-background-fill)}
+#verdict .verdict {border: 1px solid var(--border-color-primary); border-left: 5px solid var(--neutral-400)}
+#verdict .found {border-left-color: var(--primary-600)}
+#verdict .problem {border-left-color: #c2740a}
+.verdict h2 {font-size: 1.35rem; font-weight: 650; margin: 0 0 .3rem; line-height: 1.25}
+.verdict p {margin: 0; line-height: 1.45; overflow-wrap: anywhere}
+.verdict ul {list-style: none; padding: 0; margin: 1rem 0 0}
+.verdict .note {margin-top: .8rem; opacity: .8}
+"""
+
+# %% ../nbs/15_bears.ipynb #602de90e
+_bar_css = """
+.bear {display: grid; gap: .7rem; align-items: center; margin: .55rem 0}
+.bear {grid-template-columns: minmax(4.5rem, max-content) 1fr 3rem}
+.bear .prob {text-align: right; font-variant-numeric: tabular-nums}
+.bear.over .name, .bear.over .prob {font-weight: 650}
+.bear .track {position: relative; height: .8rem; border-radius: 4px; background: var(--border-color-primary)}
+.bear .fill {position: absolute; inset: 0 auto 0 0; border-radius: 4px; background: var(--neutral-400)}
+.bear.over .fill {background: var(--primary-600)}
+.bear .mark {position: absolute; top: -4px; bottom: -4px; width: 2px; margin-left: -1px}
+.bear .mark {background: var(--body-text-color)}
+"""
+_css = _page_css + _verdict_css + _bar_css
+
 # %% ../nbs/15_bears.ipynb #3bb4f701
-_intro = """<h1>Is there a bear?</h1><p>Drop a picture. You see how probable each bear is, and which of them are above the threshold:
-one, several, or <em>no bear found</em>. The model runs on this machine, and your picture stays on it.</p>"""
+class _Answers:
+    "What the page says when a file is dropped, an example clicked, the slider moved."
+    def __init__(self, predictor):
+        self.predictor, self.own = predictor, _own_thresholds(predictor)
+        self.start = round(sum(self.own)/len(self.own), 2)
 
-def bears_app(predictor,   # What `load_learner` gives
-              examples=(), # Pairs of file and caption, to click
-             ):            # -> gradio.Blocks; start it with `serve`
-    "The page on which a picture is dropped and the verdict is read."
-    gr, own = _gradio(), _own_thresholds(predictor)
-    start = round(sum(own)/len(own), 2)
-    def wanted(t): return own if t == start else t
-    def again(t, verdict): return verdict_html(verdict and verdict.at(wanted(t)))
-    def show(file, t):
-        verdict = judge(predictor, file, wanted(t))
-        return verdict_html(verdict), gr.Image(verdict.picture, visible=verdict.picture is not None), verdict
-    def dropped(file, t): return None, *show(file, t) # None: the place is free for the next file
-    def clicked(t, event: gr.SelectData): return show(examples[event.index][0], t)
+    def wanted(self, t): return self.own if t == self.start else t
+    def again(self, t, verdict): return verdict_html(verdict and verdict.at(self.wanted(t)))
 
-    with gr.Blocks(title='Is there a bear?', analytics_enabled=False, delete_cache=(3600, 3600)) as app:
-        state = gr.State()
-        gr.HTML(_intro, elem_classes='page-text')
-        with gr.Row():
-            with gr.Column():
-                file = gr.File(label='Picture', height=170, elem_id='drop')
-                picture = gr.Image(show_label=False, alt_text='The picture as the model saw it', visible=False, interactive=False, height=280, buttons=[], elem_id='seen')
-            with gr.Column():
-                verdict = gr.HTML(verdict_html(None), elem_id='verdict')
-                slider = gr.Slider(0, 1, start, step=.01, label='Threshold', info=_about(predictor.vocab, own), elem_id='threshold')
-        outputs = [verdict, picture, state]
-        app.load(js="() => document.querySelector('#verdict').setAttribute('role', 'status')") # so that a screen reader tells of news
-        file.upload(dropped, [file, slider], [file, *outputs], api_visibility='private')
-        slider.change(again, [slider, state], verdict, queue=False, show_progress='hidden', api_visibility='private')
-        if examples:
-            gr.HTML('<h2>Examples to click</h2>', elem_classes='page-text')
-            thumbs = [(open_picture(f)[0].to_thumb(320), caption) for f,caption in examples]
-            gallery = gr.Gallery(thumbs, show_label=False, columns=len(thumbs), height='auto', object_fit='cover',
-                                 allow_preview=False, interactive=False, buttons=[], elem_id='examples')
-            gallery.select(clicked, slider, outputs, api_visibility='private')
-    return app
+    def show(self, file, t):
+        verdict = judge(self.predictor, file, self.wanted(t))
+        picture = _gradio().Image(verdict.picture, visible=verdict.picture is not None)
+        return verdict_html(verdict), picture, verdict
 
-# %% ../nbs/15_bears.ipynb #b2401264
+    def dropped(self, file, t): return None, *self.show(file, t) # None: the place is free for the next file
+
+# %% ../nbs/15_bears.ipynb #02076560
+_intro = """<h1>Is there a bear?</h1><p>Drop a picture. You see how probable each bear is,
+and which of them are above the threshold: one, several, or <em>no bear found</em>.
+The model runs on this machine, and your picture stays on it.</p>"""
+
 def _about(names, own):
     if len(set(own)) == 1: return 'A bear is named when its probability is above this.'
     each = ', '.join(f'{t:.0%} for {name}' for name,t in zip(names, own))
     return f'A bear is named when its probability is above this. At the start each has its own: {each}.'
 
+def _columns(gr, answers):
+    with gr.Row():
+        with gr.Column():
+            file = gr.File(label='Picture', height=170, elem_id='drop')
+            picture = gr.Image(show_label=False, alt_text='The picture as the model saw it', visible=False,
+                               interactive=False, height=280, buttons=[], elem_id='seen')
+        with gr.Column():
+            verdict = gr.HTML(verdict_html(None), elem_id='verdict')
+            slider = gr.Slider(0, 1, answers.start, step=.01, label='Threshold', elem_id='threshold',
+                               info=_about(answers.predictor.vocab, answers.own))
+    return file, picture, verdict, slider
+
+# %% ../nbs/15_bears.ipynb #75478208
+def _gallery(gr, examples, answers, slider, outputs):
+    "Examples in a row; who clicks one sees the verdict on it."
+    def clicked(t, event: gr.SelectData): return answers.show(examples[event.index][0], t)
+
+    gr.HTML('<h2>Examples to click</h2>', elem_classes='page-text')
+    thumbs = [(open_picture(f)[0].to_thumb(320), caption) for f,caption in examples]
+    gallery = gr.Gallery(thumbs, show_label=False, columns=len(thumbs), height='auto', object_fit='cover',
+                         allow_preview=False, interactive=False, buttons=[], elem_id='examples')
+    gallery.select(clicked, slider, outputs, api_visibility='private')
+
+# %% ../nbs/15_bears.ipynb #a2e34766
+_tells_of_news = "() => document.querySelector('#verdict').setAttribute('role', 'status')" # for screen readers
+
+def bears_app(
+    predictor,   # What `load_learner` gives
+    examples=(), # Pairs of file and caption, to click
+):
+    "The page on which a picture is dropped and the verdict is read: `gradio.Blocks`, to be started with `serve`."
+    gr, answers = _gradio(), _Answers(predictor)
+    with gr.Blocks(title='Is there a bear?', analytics_enabled=False, delete_cache=(3600, 3600)) as app:
+        state = gr.State()
+        gr.HTML(_intro, elem_classes='page-text')
+        file, picture, verdict, slider = _columns(gr, answers)
+        outputs = [verdict, picture, state]
+        app.load(js=_tells_of_news)
+        file.upload(answers.dropped, [file, slider], [file, *outputs], api_visibility='private')
+        slider.change(answers.again, [slider, state], verdict, queue=False, show_progress='hidden',
+                      api_visibility='private')
+        if examples: _gallery(gr, examples, answers, slider, outputs)
+    return app
+
+# %% ../nbs/15_bears.ipynb #b2401264
 @contextmanager
 def _without_proxy():
     "Gradio asks its own page whether it is there; behind a proxy that question must not go out."
@@ -234,28 +323,54 @@ def _without_proxy():
     for k,v in before.items(): os.environ[k] = ','.join(filter(None, [v, '127.0.0.1,localhost']))
     try: yield
     finally:
-        for k,v in before.items(): os.environ.pop(k) if v is None else os.environ.update({k: v})
+        for k,v in before.items():
+            if v is None: os.environ.pop(k)
+            else: os.environ[k] = v
 
-def serve(app, port=None): # A page from `bears_app`; 7860 or the next free port if `None` -> address
-    "Start the page on this machine, for this machine only; `app.close()` stops it."
-    gr = _gradio()
-    theme = gr.themes.Base(primary_hue='teal', neutral_hue='stone', radius_size='lg', font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+# %% ../nbs/15_bears.ipynb #afd7f4d2
+def _theme(gr):
+    return gr.themes.Base(primary_hue='teal', neutral_hue='stone', radius_size='lg', font=['system-ui', 'sans-serif'],
+                          font_mono=['ui-monospace', 'monospace'])
+
+def serve(
+    app,       # A page of `bears_app`
+    port=None, # 7860 or the next free port if `None`
+) -> str:
+    "Start the page on this machine, for this machine only, and say its address; `app.close()` stops it."
     with _without_proxy():
-        try: app.launch(server_name='127.0.0.1', server_port=port, share=False, inline=False, quiet=True, prevent_thread_lock=True, theme=theme, css=_css,
-                        ssr_mode=False, run_history=False, footer_links=[], enable_monitoring=False, mcp_server=False, max_file_size=2*_max_bytes)
-        except OSError as e: raise OSError(f'Port {port} is in use: choose another.' if port else f'No port is free ({e}).') from None
+        try:
+            app.launch(server_name='127.0.0.1', server_port=port, share=False, inline=False, quiet=True,
+                       prevent_thread_lock=True, theme=_theme(_gradio()), css=_css, ssr_mode=False, run_history=False,
+                       footer_links=[], enable_monitoring=False, mcp_server=False, max_file_size=2*_max_bytes)
+        except OSError as e:
+            raise OSError(f'Port {port} is in use: choose another.' if port else f'No port is free ({e}).') from None
     return app.local_url
 
 # %% ../nbs/15_bears.ipynb #6e0d3d58
-def course_bears(argv=None):
+def _arguments(argv):
+    parser = argparse.ArgumentParser('course_bears', description='A web page, on this machine only, '
+                                     'that says which bears are in a picture.')
+    parser.add_argument('model', nargs='?', type=Path,
+                        help='a file made by learn.export; that of chapter 15 if not given')
+    parser.add_argument('--port', type=int, choices=range(1, 65536), metavar='PORT',
+                        help='7860, or the next free one, if not given')
+    return parser.parse_args(argv)
+
+def _sorry(text):
+    print(text)
+    return 1
+
+# %% ../nbs/15_bears.ipynb #6ef33fae
+_make_it = ('Chapter 15 makes it: run all cells of nbs/15_bears.ipynb, which takes two minutes. '
+            'Or name another: course_bears MODEL')
+
+def course_bears(
+    argv=None, # Arguments of the command; those that it was called with if `None`
+) -> int:
     "The console script `course_bears`: serve the page with an exported model until Ctrl-C."
-    parser = argparse.ArgumentParser('course_bears', description='A web page, on this machine only, that says which bears are in a picture.')
-    parser.add_argument('model', nargs='?', type=Path, help='a file made by learn.export; that of chapter 15 if not given')
-    parser.add_argument('--port', type=int, choices=range(1, 65536), metavar='PORT', help='7860, or the next free one, if not given')
-    args = parser.parse_args(argv)
+    args = _arguments(argv)
     file = args.model or model_file()
-    if not file.exists(): return _sorry(f'There is no exported model {file}. ' + ('' if args.model else
-        'Chapter 15 makes it: run all cells of nbs/15_bears.ipynb, which takes two minutes. Or name another: course_bears MODEL'))
+    if not file.exists(): return _sorry(f"There is no exported model {file}. {'' if args.model else _make_it}")
     try:
         app = bears_app(load_learner(file), bear_examples(untar_data(URLs.BEARS_SAMPLE)))
         address = serve(app, args.port)
@@ -263,7 +378,3 @@ def course_bears(argv=None):
     print(f'The page is at {address}  Ctrl-C stops it.', flush=True)
     app.block_thread()
     return 0
-
-def _sorry(text):
-    print(text)
-    return 1

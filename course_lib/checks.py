@@ -51,7 +51,7 @@ def step_name(f) -> str:
 # %% ../nbs/lib/checks.ipynb #5f1b02c7
 def tell(v) -> str:
     "A value in few words."
-    if isinstance(v, list) and v and isinstance(v[0], tuple): 
+    if isinstance(v, list) and v and isinstance(v[0], tuple):
         return f'{len(v)} samples, the first: {tell_all(v[0], ", ")}'
     if isinstance(v, Tensor) and v.numel() > 24:
         return f'{type(v).__name__} of shape {"x".join(map(str, v.shape))}, {v.dtype}'
@@ -533,9 +533,11 @@ def check_callback(
     cls:type,  # The class `Callback`
 ):
     "A callback whose name hides no other attribute of the learner. Raises `TypeError` or `ValueError`."
-    if not isinstance(cb, cls): raise TypeError(f"A callback must be an instance of {cls.__name__}, not {type(cb).__name__}.")
+    if not isinstance(cb, cls):
+        raise TypeError(f"A callback must be an instance of {cls.__name__}, not {type(cb).__name__}.")
     if isinstance(getattr(learn, cb.name, cb), cls): return cb
-    raise ValueError(f"A callback cannot be called {cb.name!r}: the learner has an attribute of this name. Rename the class.")
+    raise ValueError(f"A callback cannot be called {cb.name!r}: the learner has an attribute of this name. "
+                     "Rename the class.")
 
 # %% ../nbs/lib/checks.ipynb #a30c4af6
 def check_loader(
@@ -559,7 +561,8 @@ def check_some_targets(n):
 def check_names_loss(dls):
     "Data loaders that say which loss their targets need. Raises `ValueError`."
     if hasattr(type(dls), 'loss_func'): return dls
-    raise ValueError("These data loaders do not say which loss fits their targets. Pass one: `Learner(dls, model, loss_func=...)`.")
+    raise ValueError("These data loaders do not say which loss fits their targets. "
+                     "Pass one: `Learner(dls, model, loss_func=...)`.")
 
 # %% ../nbs/lib/checks.ipynb #a92ab6f8
 def check_n_epoch(n):
@@ -597,7 +600,8 @@ def check_opens_items(dls):
 def check_shows(value):
     "Raise `TypeError` unless this value can show itself."
     if hasattr(value, 'show'): return
-    raise TypeError(f"A {type(value).__name__} cannot show itself: `show_results` needs the data loaders of a `DataBlock`.")
+    raise TypeError(f"A {type(value).__name__} cannot show itself: "
+                    "`show_results` needs the data loaders of a `DataBlock`.")
 
 # %% ../nbs/lib/checks.ipynb #3d7b2a2f
 def check_fractions(pcts):
@@ -610,9 +614,10 @@ def check_num_it(n:int):
     if n < 10: raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
 
 def check_blew_up_later(n_left:int, n:int, lr:float):
-    "Raise `ValueError` if none of the `n` batches before the loss blew up is left to read a rate from; `lr` was the last rate."
+    "Raise `ValueError` if of the `n` batches before the loss blew up none is left to read a rate from; `lr`: the last."
     if n_left: return
-    raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {lr:.1e}. Begin with a lower `start_lr`.")
+    raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {lr:.1e}. "
+                     "Begin with a lower `start_lr`.")
 
 # %% ../nbs/lib/checks.ipynb #cedf4260
 def check_same_shapes(

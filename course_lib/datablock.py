@@ -436,8 +436,8 @@ def decode_batch(self:DataLoader,
     return [self.dataset.decode(s) for s in samples] if hasattr(self.dataset, 'decode') else samples
 
 # %% ../nbs/03_datablock.ipynb #18e9bbaf
-def get_grid(n:int, nrows=None, ncols=None, figsize=None, title=None) -> list: # `n` matplotlib axes
-    "`n` places for pictures, in rows and columns without frames; a side that is not given is found from the other."
+def get_grid(n:int, nrows=None, ncols=None, figsize=None, title=None) -> list:
+    "`n` matplotlib axes for pictures, in rows and columns without frames. `nrows` and `ncols` are found unless given."
     import matplotlib.pyplot as plt
     ncols = ncols or (math.ceil(n/nrows) if nrows else math.ceil(math.sqrt(n)))
     nrows = nrows or math.ceil(n/ncols)

@@ -10,58 +10,80 @@ import copy
 from collections import namedtuple
 from contextlib import contextmanager
 from .core import *
+from .checks import check_fractions, check_num_it, check_blew_up_later
 from .learner import *
 
 # %% ../nbs/08_schedules.ipynb #1d075921
 def SchedCos(start, end):
     "The function of `pos` in 0..1 that goes from `start` to `end` along half a cosine. Numbers or arrays."
-    return lambda pos: start + (1 - math.cos(math.pi*pos))*(end - start)/2
-
-def combine_scheds(pcts, scheds):
-    "One schedule out of several: `scheds[k]` lasts for the fraction `pcts[k]`. Raises `ValueError` unless these sum to 1."
-    if min(pcts) < 0 or not math.isclose(sum(pcts), 1): raise ValueError(f"The fractions must not be negative, and sum to 1: {pcts}")
-    ends = np.cumsum(pcts)
     def sched(pos):
-        k = min(int(np.searchsorted(ends, pos, side='right')), len(pcts)-1)
-        return scheds[k]((pos - (ends[k]-pcts[k]))/pcts[k])
+        way = (1 - math.cos(math.pi*pos))/2 # the part of the way that is done
+        return start + way*(end - start)
     return sched
 
-def combined_cos(pct, start, middle, end):
+# %% ../nbs/08_schedules.ipynb #384d56c9
+def combine_scheds(
+    pcts,   # The fraction of the training that each schedule lasts for
+    scheds, # The schedules, in this order
+):
+    "One schedule out of several, one after the other. Raises `ValueError` unless the fractions sum to 1."
+    check_fractions(pcts)
+    ends = np.cumsum(pcts)
+    starts = ends - pcts
+    def sched(pos):
+        part = min(int(np.searchsorted(ends, pos, side='right')), len(pcts) - 1)
+        return scheds[part]((pos - starts[part])/pcts[part])
+    return sched
+
+# %% ../nbs/08_schedules.ipynb #52305fa8
+def combined_cos(
+    pct:float, # The fraction of the training in which `middle` is reached
+    start,
+    middle,
+    end,
+):
     "From `start` to `middle` in the fraction `pct`, and on to `end` in the rest, each along half a cosine."
     return combine_scheds([pct, 1-pct], [SchedCos(start, middle), SchedCos(middle, end)])
 
 # %% ../nbs/08_schedules.ipynb #468260cb
 @patch(as_prop=True)
-def pct_train(self:Learner):
+def pct_train(self:Learner) -> float:
     "The fraction of the fit that is done, from 0 to 1."
     return (self.epoch*self.n_iter + self.iter)/(self.n_epoch*self.n_iter)
 
+# %% ../nbs/08_schedules.ipynb #67c40eee
 class ParamScheduler(Callback):
     "Set hyperparameters before each training batch from functions of `learn.pct_train`; put the old ones back after the fit."
     order, run_valid, saved = 60, False, ()
-    def __init__(self, scheds): self.scheds = scheds # A dictionary such as `{'lr': f, 'mom': g}`
+    def __init__(self,
+        scheds:dict, # Schedules by the name of what they set, such as `{'lr': f, 'mom': g}`
+    ): self.scheds = scheds
 
-    def before_fit(self): self.saved = [{k: g[k] for k in ('lr', 'betas', 'momentum') if k in g} for g in self.opt.param_groups]
+    def before_fit(self):
+        self.saved = [{k: g[k] for k in ('lr', 'betas', 'momentum') if k in g} for g in self.opt.param_groups]
     def before_batch(self):
         for k,f in self.scheds.items(): self.learn.set_hyper(k, f(self.pct_train))
     def after_fit(self):
         for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
 
+# %% ../nbs/08_schedules.ipynb #3575d300
 @patch
 def fit_one_cycle(self:Learner,
-    n_epoch:int,     # How many times to go through the training set
-    lr_max=None,     # The highest learning rate; a number, slice or list as in `fit`
-    div=25.,         # Start at `lr_max/div` ...
-    div_final=1e5,   # ... and end at `lr_max/div_final`
-    pct_start=0.25,  # The fraction of the fit in which the rate rises
-    wd=None, moms=None, cbs=None, # As in `fit`; momentum at start, peak and end
+    n_epoch:int,          # How many times to go through the training set
+    lr_max=None,          # The highest learning rate; a number, slice or list as in `fit`
+    div:float=25.,        # Start at `lr_max/div` ...
+    div_final:float=1e5,  # ... and end at `lr_max/div_final`
+    pct_start:float=0.25, # The fraction of the fit in which the rate rises
+    wd=None,              # As in `fit`
+    moms=None,            # Momentum at start, peak and end; the learner's if `None`
+    cbs=None,             # As in `fit`
 ):
-    "Train with a learning rate that rises and falls, and momentum the other way (Smith, https://arxiv.org/abs/1803.09820). As in fastai."
+    "Train with a learning rate that rises and falls, and momentum the other way (Smith, https://arxiv.org/abs/1803.09820)."
     if self.opt is None: self.create_opt()
-    lr_max = np.array(per_group(self.lr if lr_max is None else lr_max, len(self.param_lists)))
-    scheds = {'lr': combined_cos(pct_start, lr_max/div, lr_max, lr_max/div_final),
-              'mom': combined_cos(pct_start, *(self.moms if moms is None else moms))}
-    self.fit(n_epoch, lr=lr_max, wd=wd, cbs=[ParamScheduler(scheds), *L(cbs)])
+    top = np.array(per_group(self.lr if lr_max is None else lr_max, len(self.param_lists)))
+    rate = combined_cos(pct_start, top/div, top, top/div_final)
+    momentum = combined_cos(pct_start, *(self.moms if moms is None else moms))
+    self.fit(n_epoch, lr=top, wd=wd, cbs=[ParamScheduler({'lr': rate, 'mom': momentum}), *L(cbs)])
 
 # %% ../nbs/08_schedules.ipynb #9b035494
 @patch
@@ -79,6 +101,19 @@ def SchedExp(start, end):
     return lambda pos: start*(end/start)**pos
 
 # %% ../nbs/08_schedules.ipynb #0ec7a2c0
+class LRFinder(ParamScheduler):
+    "Raise the learning rate from `start_lr` to `end_lr` over `num_it` batches; stop when the loss is over 4 times its best."
+    def __init__(self, start_lr=1e-7, end_lr=10, num_it=100, stop_div=True):
+        super().__init__({'lr': SchedExp(start_lr, end_lr)})
+        self.num_it, self.stop_div, self.best = num_it, stop_div, math.inf
+
+    def after_batch(self):
+        loss = self.recorder.losses[-1]
+        self.best = min(self.best, loss)
+        blown_up = not math.isfinite(loss) or (self.stop_div and loss > 4*self.best)
+        if blown_up or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
+
+# %% ../nbs/08_schedules.ipynb #03d4e24e
 class _Round:
     "`n` batches of a loader, epoch after epoch."
     def __init__(self, dl, n): self.dl, self.n, self.dataset = dl, n, dl.dataset
@@ -91,52 +126,81 @@ class _Round:
                 left -= 1
                 if not left: return
 
-class LRFinder(ParamScheduler):
-    "Raise the learning rate from `start_lr` to `end_lr` over `num_it` batches; stop when the loss is over 4 times its best."
-    def __init__(self, start_lr=1e-7, end_lr=10, num_it=100, stop_div=True):
-        super().__init__({'lr': SchedExp(start_lr, end_lr)})
-        self.num_it, self.stop_div, self.best = num_it, stop_div, math.inf
-
-    def after_batch(self):
-        loss = self.recorder.losses[-1]
-        self.best = min(self.best, loss)
-        if not math.isfinite(loss) or (self.stop_div and loss > 4*self.best) or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
+# %% ../nbs/08_schedules.ipynb #b0888a81
+@patch
+@contextmanager
+def _going_round(self:Learner, n):
+    dls, self.dls = self.dls, copy.copy(self.dls)
+    self.dls.loaders = [_Round(dls.train, n), *dls.loaders[1:]]
+    try: yield
+    finally: self.dls = dls
 
 # %% ../nbs/08_schedules.ipynb #8c4e87a3
 @contextmanager
 def no_trace(learn:Learner):
-    "Put back the model (buffers too), the optimiser, the gradient scaler and all random generators after the block, bit for bit."
+    "Put back the model, the optimiser, the state of callbacks and all random generators after the block, bit for bit."
     tensors = [(t, t.detach().clone()) for t in (*learn.model.parameters(), *learn.model.buffers())]
     modes = [(m, m.training) for m in learn.model.modules()]
-    opt, opt_state = learn.opt, learn.opt and copy.deepcopy(learn.opt.state_dict())
-    states = [(cb, copy.deepcopy(cb.state_dict())) for cb in learn.cbs if hasattr(type(cb), 'state_dict')]
-    rng = random_state()
+    opt, rng = learn.opt, random_state()
+    with_state = [o for o in (opt, *learn.cbs) if hasattr(type(o), 'state_dict')]
+    states = [copy.deepcopy(o.state_dict()) for o in with_state]
     try: yield
     finally:
         with torch.no_grad():
             for t,old in tensors: t.copy_(old)
         for m,training in modes: m.training = training
         learn.opt = opt
-        if opt is not None: opt.load_state_dict(opt_state)
-        for cb,state in states: cb.load_state_dict(state)
+        for o,state in zip(with_state, states): o.load_state_dict(state)
         set_random_state(rng)
 
 # %% ../nbs/08_schedules.ipynb #4ec4a66a
-def valley(lrs, losses, num_it=None): # -> rate, (rate, its loss)
+def _falling_to(losses):
+    "For each loss the length of the longest falling row, of some of the losses, that ends with it."
+    lengths = []
+    for i,v in enumerate(losses): lengths.append(1 + max((lengths[j] for j in range(i) if losses[j] > v), default=0))
+    return lengths
+
+# %% ../nbs/08_schedules.ipynb #98067ad2
+def valley(
+    lrs,        # Learning rates
+    losses,     # The smoothed loss at each of them
+    num_it=None,# Not used; other rules may
+) -> tuple:     # The rate; the point (rate, its loss)
     "The rate at half of the longest falling subsequence of the losses, by fastai's rule of that name."
     losses = [float(v) for v in losses]
-    length = [] # of the longest falling subsequence that ends at each loss
-    for i,v in enumerate(losses): length.append(1 + max((length[j] for j in range(i) if losses[j] > v), default=0))
-    end = int(np.argmax(length))
-    if length[end] == 1: return float(lrs[0]), (float(lrs[0]), losses[0]) # nothing falls
-    section = length[end]/3
-    idx = end - length[end] + int(section) + int(section/2)
-    return float(lrs[idx]), (float(lrs[idx]), losses[idx])
+    lengths = _falling_to(losses)
+    end = int(np.argmax(lengths))
+    third = lengths[end]/3
+    at = end - lengths[end] + int(third) + int(third/2)
+    if lengths[end] == 1: at = 0 # nothing falls
+    return float(lrs[at]), (float(lrs[at]), losses[at])
 
 # %% ../nbs/08_schedules.ipynb #a313f8e4
 @patch
-def plot_lr_find(self:Recorder, skip_end=5, return_fig=True, suggestions=None, nms=None, ax=None): # -> matplotlib axes
-    "Draw the smoothed loss against the learning rate, without the last `skip_end` batches; `suggestions` are (rate, loss) points named `nms`."
+def _curve(self:Recorder, num_it):
+    "The rates and losses between the first tenth of `num_it` and five batches before the loss is no number any more."
+    n = next((i for i,v in enumerate(self.losses) if not math.isfinite(v)), len(self.losses))
+    return self.lrs[num_it//10:n][:-5], self.losses[num_it//10:n][:-5], n
+
+@patch
+def _suggest(self:Recorder, funcs, num_it):
+    "A named tuple of suggested rates, and the point of each on the curve."
+    lrs, losses, n = self._curve(num_it)
+    check_blew_up_later(len(lrs), n, self.lrs[-1])
+    found = [f(lrs, losses, num_it) for f in funcs]
+    suggested = namedtuple('SuggestedLRs', map(func_name, funcs))
+    return suggested(*(lr for lr,_ in found)), [point for _,point in found]
+
+# %% ../nbs/08_schedules.ipynb #1dc7ae3d
+@patch
+def plot_lr_find(self:Recorder,
+    skip_end:int=5,        # Leave out this many batches at the end
+    return_fig:bool=True,  # Not used; for fastai's sake
+    suggestions=None,      # Points (rate, loss) to be marked
+    nms=None,              # Their names
+    ax=None,               # Where to draw
+):
+    "Draw the smoothed loss against the learning rate; returns matplotlib's axes."
     import matplotlib.pyplot as plt
     n = max(1, len(self.lrs) - skip_end)
     ax = ax or plt.subplots(figsize=(6, 3.5))[1]
@@ -146,26 +210,23 @@ def plot_lr_find(self:Recorder, skip_end=5, return_fig=True, suggestions=None, n
     if suggestions: ax.legend()
     return ax
 
+# %% ../nbs/08_schedules.ipynb #6e1f3039
 @patch
-def lr_find(self:Learner, start_lr=1e-7, end_lr=10, num_it=100, stop_div=True, show_plot=True, suggest_funcs=valley): # -> named tuple
-    """A mock training with rising learning rate; draws the losses, returns the suggestions, e.g. `.valley`, and leaves no trace.
-
-    `suggest_funcs`: a function such as `valley`, or several; `None` for no suggestion. Arguments as in fastai."""
-    if num_it < 10: raise ValueError(f"num_it={num_it}: ten batches are the least from which a rate can be read.")
-    dls, self.dls = self.dls, copy.copy(self.dls)
-    self.dls.loaders = [_Round(dls.train, num_it), *dls.loaders[1:]]
-    try:
-        with no_trace(self), self.no_logging(), self.removed_cbs(TerminateOnNaNCallback): self.fit(1, cbs=LRFinder(start_lr, end_lr, num_it, stop_div))
-    finally: self.dls = dls
+def lr_find(self:Learner,
+    start_lr:float=1e-7,  # The first rate
+    end_lr:float=10,      # The last one, if it comes so far
+    num_it:int=100,       # The number of batches
+    stop_div:bool=True,   # Stop when the loss is over 4 times its best?
+    show_plot:bool=True,  # Draw the losses?
+    suggest_funcs=valley, # A function such as `valley`, or several; `None` for no suggestion
+):
+    "A mock training with rising learning rate, as in fastai: draws the losses, returns suggestions (`.valley`), leaves no trace."
+    check_num_it(num_it)
+    finder = LRFinder(start_lr, end_lr, num_it, stop_div)
+    with no_trace(self), self._going_round(num_it), self.no_logging(), self.removed_cbs(TerminateOnNaNCallback):
+        self.fit(1, cbs=finder)
     if self.interrupted: return
-    return self.recorder._suggest(L(suggest_funcs), num_it, show_plot)
-
-@patch
-def _suggest(self:Recorder, funcs, num_it, show_plot):
-    n = next((i for i,v in enumerate(self.losses) if not math.isfinite(v)), len(self.losses))
-    lrs, losses = self.lrs[num_it//10:n][:-5], self.losses[num_it//10:n][:-5]
-    if funcs and not lrs: raise ValueError(f"The loss blew up after {n} batches, at a learning rate of {self.lrs[-1]:.1e}. Begin with a lower `start_lr`.")
-    names = [func_name(f) for f in funcs]
-    found = [f(lrs, losses, num_it) for f in funcs]
-    if show_plot: self.plot_lr_find(suggestions=[point for _,point in found], nms=names)
-    return namedtuple('SuggestedLRs', names)(*(lr for lr,_ in found)) if funcs else None
+    funcs = L(suggest_funcs)
+    suggested, points = self.recorder._suggest(funcs, num_it) if funcs else (None, None)
+    if show_plot: self.recorder.plot_lr_find(suggestions=points, nms=funcs.map(func_name))
+    return suggested

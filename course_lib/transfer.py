@@ -9,8 +9,8 @@ __all__ = ['cnn_learner', 'load_in_order', 'efficientnet_lite0', 'resnet18', 're
 
 # %% ../nbs/09_transfer.ipynb #1913f1f5
 from .core import *
-from .checks import (advise_without_internet, check_dropouts, check_same_shapes, check_timm_name, find_pooling,
-                               outputs_for, warn_of_other_stats)
+from .checks import (advise_without_internet, check_dropouts, check_same_shapes, check_timm_name,
+                               find_pooling, outputs_for, warn_of_other_stats)
 from .datablock import *
 from .vision import *
 from .learner import *
