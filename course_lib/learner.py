@@ -44,14 +44,14 @@ class Callback:
         if k.startswith('__') or self.learn is None: raise AttributeError(f'{type(self).__name__} has no attribute {k!r}')
         return getattr(self.learn, k)
 
-# %% ../nbs/07_learner.ipynb #b95ca252
+# %% ../nbs/07_learner.ipynb #f716d28a
 @patch
 def __call__(self:Callback, event:str):
     "Run the method for `event`, if there is one."
     wanted = event not in _batch_events or (self.run_train if self.learn.training else self.run_valid)
     if self.run and wanted and hasattr(type(self), event): getattr(self, event)()
 
-# %% ../nbs/07_learner.ipynb #5b1cb1fa
+# %% ../nbs/07_learner.ipynb #900ee31e
 @patch(as_prop=True)
 def name(self:Callback) -> str:
     "The class's name in snake case, without `Callback`: under it the learner keeps it, as in `learn.recorder`."
@@ -109,7 +109,7 @@ class Learner:
     @metrics.setter
     def metrics(self, ms): self._metrics = L(ms).map(mk_metric)
 
-# %% ../nbs/07_learner.ipynb #50df7751
+# %% ../nbs/07_learner.ipynb #8e1a65c1
 @patch
 def __init__(self:Learner,
     dls,                  # `DataLoaders`: a training and a validation loader
@@ -139,7 +139,7 @@ def place(
     model.to(device)
     if any(isinstance(o, nn.Conv2d) for o in model.modules()): model.to(memory_format=torch.channels_last)
 
-# %% ../nbs/07_learner.ipynb #fca7dae6
+# %% ../nbs/07_learner.ipynb #6123e5d9
 @patch
 def _set_up(self:Learner, path, cbs):
     self.path = Path(getattr(self.dls, 'path', '.') if path is None else path)
@@ -152,7 +152,7 @@ def _set_up(self:Learner, path, cbs):
     self.add_cbs([*self.default_cbs, *L(cbs)])
     self('after_create')
 
-# %% ../nbs/07_learner.ipynb #afcbe6e3
+# %% ../nbs/07_learner.ipynb #d18357a9
 @patch
 def _forget_batch(self:Learner):
     self.model.eval()
@@ -175,7 +175,7 @@ def add_cbs(self:Learner, cbs):
     for cb in L(cbs): self.add_cb(cb)
     return self
 
-# %% ../nbs/07_learner.ipynb #524f088b
+# %% ../nbs/07_learner.ipynb #08f7252e
 def _matching(cbs, wanted):
     return [o for o in cbs if any(o is w or (isinstance(w, type) and isinstance(o, w)) for w in L(wanted))]
 
@@ -219,7 +219,7 @@ def removed_cbs(self:Learner, cbs):
     try: yield self
     finally: self.add_cbs(removed)
 
-# %% ../nbs/07_learner.ipynb #09dcb0c5
+# %% ../nbs/07_learner.ipynb #8f6727bf
 @patch
 def _with_events(self:Learner, f, part, cancel):
     try:
@@ -240,7 +240,7 @@ def _do_batch(self:Learner):
     self._with_events(self._do_step, 'step', CancelStepException)
     self.opt.zero_grad(set_to_none=True)
 
-# %% ../nbs/07_learner.ipynb #7d591887
+# %% ../nbs/07_learner.ipynb #c95896b6
 @patch
 def _get_loss(self:Learner):
     self.loss_grad = self.loss_func(self.pred, *self.yb)
@@ -252,14 +252,15 @@ def _do_backward(self:Learner): self.loss_grad.backward()
 @patch
 def _do_step(self:Learner): self.opt.step()
 
-# %% ../nbs/07_learner.ipynb #a93f3a51
+# %% ../nbs/07_learner.ipynb #a844cff6
 @patch(as_prop=True)
 def _n_inp(self:Learner): return getattr(self.dls, 'n_inp', 1)
 
 @patch
 def _split(self:Learner, b):
     b = to_device(tuple(b) if isinstance(b, (tuple, list)) else (b,), self.device, non_blocking=True)
-    return tuple(map(plain, b[:self._n_inp])), tuple(map(plain, b[self._n_inp:]))
+    n = self._n_inp
+    return tuple(map(plain, b[:n])), tuple(map(plain, b[n:]))
 
 # %% ../nbs/07_learner.ipynb #d0034577
 @patch
@@ -272,7 +273,7 @@ def _all_batches(self:Learner):
     finally:
         if hasattr(batches, 'close'): batches.close() # the loader's threads end here, also after an error
 
-# %% ../nbs/07_learner.ipynb #c7b3f7e0
+# %% ../nbs/07_learner.ipynb #fae48f5d
 @patch
 def _do_train(self:Learner):
     self.dl, self.training = self.dls.train, True
@@ -304,7 +305,7 @@ def _decay_or_not(groups, free):
         sets.append(dict(params=[p for p in ps if p in free], group=i, decay=False, weight_decay=0.))
     return [s for s in sets if s['params']]
 
-# %% ../nbs/07_learner.ipynb #d23b8af6
+# %% ../nbs/07_learner.ipynb #584bd096
 @patch
 def create_opt(self:Learner):
     "Make the optimiser: for each group of the splitter one set of parameters with weight decay, and one without."
@@ -329,7 +330,7 @@ def per_group(
     if isinstance(v, slice): return _over_slice(check_slice(v), n)
     return [float(o) for o in check_one_for_each(v, n)]
 
-# %% ../nbs/07_learner.ipynb #10eb7acb
+# %% ../nbs/07_learner.ipynb #97404846
 @patch
 def set_hyper(self:Learner, name:str, value):
     "Set `lr`, `mom` or `wd` of the optimiser: one value for all groups, one for each, or a slice as in `fit`."
@@ -355,7 +356,7 @@ def freeze_to(self:Learner,
         for p in ps: p.requires_grad_(i >= self.frozen_idx or p in always)
     self.opt.state.clear()
 
-# %% ../nbs/07_learner.ipynb #f4455886
+# %% ../nbs/07_learner.ipynb #3fc420d1
 @patch
 def freeze(self:Learner):
     "Train the last group only, and normalisation layers if `train_bn`."
@@ -366,7 +367,7 @@ def unfreeze(self:Learner):
     "Train all groups."
     self.freeze_to(0)
 
-# %% ../nbs/07_learner.ipynb #b921ed96
+# %% ../nbs/07_learner.ipynb #f2d4974f
 @patch
 def _until_the_end(self:Learner):
     try:
@@ -388,7 +389,7 @@ def _end_fit(self:Learner):
         self._forget_batch()
     if self.interrupted: print(f'Stopped by you in {at}. The model keeps what it has learnt so far.')
 
-# %% ../nbs/07_learner.ipynb #00624d76
+# %% ../nbs/07_learner.ipynb #48f9d55b
 @patch
 def _before_the_start(self:Learner, n_epoch, lr, wd):
     check_n_epoch(n_epoch)
@@ -428,7 +429,7 @@ class Recorder(Callback):
         self.lrs, self.moms, self.values, self.iters, self.log, self.final = [], [], [], [], None, None
         self._losses, self._pending, self._smooth = [], [], 0.
 
-# %% ../nbs/07_learner.ipynb #7d34919e
+# %% ../nbs/07_learner.ipynb #755c6b64
 @patch
 def _after_train_batch(self:Recorder):
     g = self.opt.param_groups[-1]
@@ -445,7 +446,7 @@ def losses(self:Recorder) -> list:
         self._pending = []
     return self._losses
 
-# %% ../nbs/07_learner.ipynb #28a9fbca
+# %% ../nbs/07_learner.ipynb #3ee76a46
 @patch
 def before_validate(self:Recorder):
     self.loss_sum, self.n = 0., 0
@@ -462,13 +463,13 @@ def after_validate(self:Recorder):
     check_some_targets(self.n)
     self.final = L(float(self.loss_sum)/self.n, *(m.value for m in self.metrics))
 
-# %% ../nbs/07_learner.ipynb #cec461ae
+# %% ../nbs/07_learner.ipynb #ba3bfb36
 @patch
 def after_batch(self:Recorder):
     if self.training: self._after_train_batch()
     elif self.yb: self._after_valid_batch()
 
-# %% ../nbs/07_learner.ipynb #4ce9b416
+# %% ../nbs/07_learner.ipynb #40e6f570
 @patch(as_prop=True)
 def metric_names(self:Recorder) -> L:
     "The heads of the table's columns."
@@ -483,7 +484,7 @@ def after_epoch(self:Recorder):
     self.iters.append(len(self.lrs))
     self.log = [self.epoch, *self.values[-1], *([clock(time.time()-self.start)] if self.add_time else [])]
 
-# %% ../nbs/07_learner.ipynb #aae919de
+# %% ../nbs/07_learner.ipynb #0d767ef2
 Learner.default_cbs.append(Recorder)
 
 # %% ../nbs/07_learner.ipynb #3e77cf7e
@@ -506,7 +507,7 @@ class ProgressCallback(Callback):
         if self.view: self.view.stop()
         self.view, self.in_fit = None, False
 
-# %% ../nbs/07_learner.ipynb #0e1a6567
+# %% ../nbs/07_learner.ipynb #cce8912f
 @patch
 def before_train(self:ProgressCallback):
     if self.view is None: self.view = make_view([])
@@ -521,7 +522,7 @@ def after_batch(self:ProgressCallback):
     note = '' if self.loss is None else f'loss {float(self.loss):.3f}'
     self.view.meter(self.iter+1, self.n_iter, self.start, desc, note)
 
-# %% ../nbs/07_learner.ipynb #c83a7db2
+# %% ../nbs/07_learner.ipynb #2bf878b4
 @patch
 def before_validate(self:ProgressCallback): self.before_train()
 @patch
@@ -587,7 +588,7 @@ def _evaluate(self:Learner, dl, cbs=None):
             raise
         finally: self._forget_batch()
 
-# %% ../nbs/07_learner.ipynb #affa6954
+# %% ../nbs/07_learner.ipynb #22aa264c
 @patch
 def validate(self:Learner,
     ds_idx:int=1, # Which loader of the learner: 0 training, 1 validation
@@ -598,7 +599,7 @@ def validate(self:Learner,
     self._evaluate(check_loader(self.dls, ds_idx) if dl is None else dl, cbs)
     return self.recorder.final
 
-# %% ../nbs/07_learner.ipynb #e4b37341
+# %% ../nbs/07_learner.ipynb #b5a51647
 def _in_order(dl):
     "A loader of the same items, in the order of their data set, all of them."
     if hasattr(dl, 'new'): return dl.new(shuffle=False, drop_last=False)
@@ -616,7 +617,7 @@ class GatherPredsCallback(Callback):
         if self.with_input: self.inputs.append(to_cpu(self.xb))
         if self.with_loss and self.yb: self.losses.append(to_cpu(_each_loss(self.loss_func, self.pred, self.yb)))
 
-# %% ../nbs/07_learner.ipynb #46d7b399
+# %% ../nbs/07_learner.ipynb #194e42c5
 def _each_loss(loss_func, pred, yb):
     return torch.stack([loss_func(pred[i:i+1], *(y[i:i+1] for y in yb)).mean() for i in range(len(pred))])
 
@@ -657,7 +658,7 @@ def predict(self:Learner,
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     return self._decoded(b, dec)[0][-1], dec[0], preds[0]
 
-# %% ../nbs/07_learner.ipynb #e535fb0e
+# %% ../nbs/07_learner.ipynb #ef82fc70
 @patch
 def _decoded(self:Learner, xb, dec):
     "Samples as a person reads them, with the decisions `dec` in the place of the targets."
@@ -674,7 +675,7 @@ def _true_and_decided(self:Learner, dl, max_n):
     _, _, decisions = self.get_preds(dl=[b], with_decoded=True)
     return list(zip(samples, self._decoded(b[:self._n_inp], decisions)))
 
-# %% ../nbs/07_learner.ipynb #e095d34b
+# %% ../nbs/07_learner.ipynb #e3125b3b
 def _in_words(v): return str(v) if isinstance(v, str) else '; '.join(map(str, v)) or '(none)'
 
 def _show_in_titles(pairs, nrows, ncols, figsize):
@@ -683,7 +684,7 @@ def _show_in_titles(pairs, nrows, ncols, figsize):
         colour = 'darkgreen' if true[-1] == pred[-1] else 'firebrick'
         ax.set_title(f'{_in_words(true[-1])}\n{_in_words(pred[-1])}', fontsize=9, color=colour)
 
-# %% ../nbs/07_learner.ipynb #c0655b7a
+# %% ../nbs/07_learner.ipynb #69af2ce6
 def _show_side_by_side(pairs, nrows, ncols, figsize):
     if not ncols: ncols = 2*math.ceil(len(pairs)/nrows) if nrows else 2
     titled = [(sample, title) for pair in pairs for sample,title in zip(pair, ('target', 'prediction'))]
@@ -691,7 +692,7 @@ def _show_side_by_side(pairs, nrows, ncols, figsize):
         for v in sample: show_value(v, ax)
         ax.set_title(title, fontsize=9)
 
-# %% ../nbs/07_learner.ipynb #f7d79415
+# %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
     "Draw some samples, each with its target above the prediction; what is no label is drawn side by side, target first."
@@ -714,7 +715,7 @@ class MixedPrecision(Callback):
     def after_cancel_validate(self): self.half.close()
     def after_fit(self): self.half.close()
 
-# %% ../nbs/07_learner.ipynb #b2c2ad76
+# %% ../nbs/07_learner.ipynb #f15e7360
 class LossScaler(Callback):
     "A larger loss before `backward`, and smaller gradients after it, so that float16 does not lose the small ones."
     order = 1000 # a step is made when all others have looked at the gradients
@@ -775,7 +776,7 @@ def load(self:Learner,
     self.model.load_state_dict(weights, strict=strict)
     return self
 
-# %% ../nbs/07_learner.ipynb #2ce20cb2
+# %% ../nbs/07_learner.ipynb #4cb3f4ee
 @patch
 def _load_opt(self:Learner, file, opt):
     if opt is None:
