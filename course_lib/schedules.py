@@ -53,7 +53,9 @@ def pct_train(self:Learner) -> float:
 
 # %% ../nbs/08_schedules.ipynb #67c40eee
 class ParamScheduler(Callback):
-    "Set hyperparameters before each training batch from functions of `learn.pct_train`; put the old ones back after the fit."
+    """Set hyperparameters before each training batch from functions of `learn.pct_train`.
+
+    The old ones are put back after the fit."""
     order, run_valid, saved = 60, False, ()
     def __init__(self,
         scheds:dict, # Schedules by the name of what they set, such as `{'lr': f, 'mom': g}`
@@ -102,7 +104,9 @@ def SchedExp(start, end):
 
 # %% ../nbs/08_schedules.ipynb #0ec7a2c0
 class LRFinder(ParamScheduler):
-    "Raise the learning rate from `start_lr` to `end_lr` over `num_it` batches; stop when the loss is over 4 times its best."
+    """Raise the learning rate from `start_lr` to `end_lr` over `num_it` batches.
+
+    Stop when the loss is over 4 times its best."""
     def __init__(self, start_lr=1e-7, end_lr=10, num_it=100, stop_div=True):
         super().__init__({'lr': SchedExp(start_lr, end_lr)})
         self.num_it, self.stop_div, self.best = num_it, stop_div, math.inf
@@ -220,7 +224,9 @@ def lr_find(self:Learner,
     show_plot:bool=True,  # Draw the losses?
     suggest_funcs=valley, # A function such as `valley`, or several; `None` for no suggestion
 ):
-    "A mock training with rising learning rate, as in fastai: draws the losses, returns suggestions (`.valley`), leaves no trace."
+    """A mock training with rising learning rate, as in fastai.
+
+    Draws the losses, returns suggestions (`.valley`), leaves no trace."""
     check_num_it(num_it)
     finder = LRFinder(start_lr, end_lr, num_it, stop_div)
     with no_trace(self), self._going_round(num_it), self.no_logging(), self.removed_cbs(TerminateOnNaNCallback):

@@ -5,8 +5,8 @@ from importlib.metadata import packages_distributions
 import nbformat, pytest
 from packaging.requirements import Requirement
 import lab, readme # tools/
-from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports, module, name,
-                           ours, outputs, printed, prose)
+from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports,
+                           module, name, ours, outputs, printed, prose)
 
 def settings():
     cfg = configparser.ConfigParser(delimiters=['='])

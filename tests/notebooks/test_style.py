@@ -10,12 +10,9 @@ from tests.helpers import CHAPTERS, MODULES, NOTEBOOKS, code, imports, module, n
 
 # Still to do, by test; this list gets shorter, and empty.
 TODO = dict(
-    arrows='''course_lib/bears.py course_lib/schedules.py''',
-    one_a_line='''course_lib/bears.py course_lib/schedules.py''',
-    cell='''nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
+    one_a_line='''course_lib/bears.py''',
     median='''nbs/07_learner.ipynb nbs/08_schedules.ipynb''',
     share='''nbs/03_datablock.ipynb nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
-    raises='''nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
 )
 
 def each(paths, test):
