@@ -25,14 +25,15 @@ from .metrics import mk_metric
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
     before_step after_cancel_step after_step after_cancel_batch after_batch'''.split()
 event_names = _batch_events + '''after_create before_fit before_epoch before_train after_cancel_train after_train
-    before_validate after_cancel_validate after_validate after_cancel_epoch after_epoch after_cancel_fit after_fit'''.split()
+    before_validate after_cancel_validate after_validate after_cancel_epoch after_epoch
+    after_cancel_fit after_fit'''.split()
 
 # %% ../nbs/07_learner.ipynb #b2f1fceb
 class Callback:
     """Code that runs at the named events of a fit. Source: fastai's class of this name.
 
-    Reads the learner's attributes as its own; to set one, write `self.learn.x = ...`. Callbacks run by their `order`, low
-    to high; `run_train` and `run_valid` say whether a callback takes part in training and in validation batches.
+    Reads the learner's attributes as its own; to set one, write `self.learn.x = ...`. Callbacks run by their `order`,
+    low to high; `run_train` and `run_valid` say whether a callback takes part in training and in validation batches.
     A method named `before_...` or `after_...` that is no event raises `TypeError` when the class is defined."""
     order, learn, run, run_train, run_valid = 0, None, True, True, True
 
@@ -41,7 +42,8 @@ class Callback:
         check_event_names(cls, event_names)
 
     def __getattr__(self, k):
-        if k.startswith('__') or self.learn is None: raise AttributeError(f'{type(self).__name__} has no attribute {k!r}')
+        if k.startswith('__') or self.learn is None:
+            raise AttributeError(f'{type(self).__name__} has no attribute {k!r}')
         return getattr(self.learn, k)
 
 # %% ../nbs/07_learner.ipynb #f716d28a
@@ -74,7 +76,9 @@ _cancels = (CancelBackwardException, CancelStepException, CancelBatchException, 
 
 # %% ../nbs/07_learner.ipynb #b3163436
 def Adam(params, lr=1e-3, mom=0.9, sqr_mom=0.99, eps=1e-5, wd=0.01):
-    "PyTorch's fused `AdamW` (Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101) with fastai's names and defaults."
+    """PyTorch's fused `AdamW` with fastai's names and defaults.
+
+    Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
     return torch.optim.AdamW(params, lr=lr, betas=(mom, sqr_mom), eps=eps, weight_decay=wd, fused=True)
 
 def SGD(params, lr=1e-3, mom=0., wd=0.):
@@ -99,9 +103,10 @@ def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
 class Learner:
-    """Data, a model, a loss and an optimiser, and the loop that brings them together. Source: fastai's class of this name.
+    """Data, a model, a loss and an optimiser, and the loop that brings them together.
 
-    Model, loss and metrics are given plain tensors. Raises `ValueError` if no loss is given and the data do not name one."""
+    Model, loss and metrics are given plain tensors. Raises `ValueError` if no loss is given and the data do not name
+    one. Source: fastai's class of this name."""
     default_cbs = [] # classes of callbacks; each learner gets one of each
 
     @property
@@ -325,7 +330,9 @@ def per_group(
     v,     # A number for all groups, a slice, or one number for each
     n:int, # How many groups there are
 ) -> list: # `n` numbers
-    "One value for each of `n` groups of parameters. Raises `ValueError` for a slice without end, or another number of values."
+    """One value for each of `n` groups of parameters.
+
+    Raises `ValueError` for a slice without end, or another number of values."""
     if isinstance(v, (int, float)): return [v]*n
     if isinstance(v, slice): return _over_slice(check_slice(v), n)
     return [float(o) for o in check_one_for_each(v, n)]
@@ -347,7 +354,9 @@ def set_hyper(self:Learner, name:str, value):
 def freeze_to(self:Learner,
     n:int, # The first group that trains; -1 is the last
 ):
-    "Train the groups from `n` on, and the normalisation layers of the others if `train_bn`. The optimiser forgets its running means."
+    """Train the groups from `n` on, and the normalisation layers of the others if `train_bn`.
+
+    The optimiser forgets its running means."""
     if self.opt is None: self.create_opt()
     check_group(n, len(self.param_lists))
     self.frozen_idx = n % len(self.param_lists)
@@ -404,11 +413,13 @@ def _before_the_start(self:Learner, n_epoch, lr, wd):
 @patch
 def fit(self:Learner,
     n_epoch:int,  # How many times to go through the training set
-    lr=None,      # A number, `slice(first group, last group)`, `slice(last group)` (others a tenth), or one for each group
+    lr=None,      # A number, one for each group, `slice(first, last group)`, or `slice(last group)` (others a tenth)
     wd=None,      # Weight decay; that of the learner if `None`
     cbs=None,     # Callbacks for this fit only
 ):
-    "Train for `n_epoch` epochs, and validate after each. A `KeyboardInterrupt` ends it early and sets `learn.interrupted`."
+    """Train for `n_epoch` epochs, and validate after each.
+
+    A `KeyboardInterrupt` ends it early and sets `learn.interrupted`."""
     self._before_the_start(n_epoch, lr, wd)
     with self.added_cbs(cbs):
         try: self._until_the_end()
@@ -562,7 +573,8 @@ class TerminateOnNaNCallback(Callback):
         if math.isfinite(losses[-1]): return
         k = next(i for i,v in enumerate(losses) if not math.isfinite(v))
         print(f'The training loss became {losses[k]} at batch {k+1} (learning rate {self.recorder.lrs[k]:.2g}), '
-              'and the weights are spoilt. Make a new learner, and train it with a lower learning rate, a tenth for a start.')
+              'and the weights are spoilt. '
+              'Make a new learner, and train it with a lower learning rate, a tenth for a start.')
         raise CancelFitException
 
 Learner.default_cbs.append(TerminateOnNaNCallback)
@@ -570,7 +582,7 @@ Learner.default_cbs.append(TerminateOnNaNCallback)
 # %% ../nbs/07_learner.ipynb #7d263b7c
 @patch
 def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
-    "Draw the smoothed training loss of each batch, from the one at `skip_start` on, and the validation loss of each epoch."
+    "Draw the smoothed training loss of each batch from `skip_start` on, and the validation loss of each epoch."
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(6,3))[1]
     ax.plot(range(skip_start, len(self.losses)), self.losses[skip_start:], label='train')
@@ -637,7 +649,9 @@ def get_preds(self:Learner,
     with_loss:bool=False,    # Also the loss of each item, last?
     act=None,                # Function from outputs to predictions; the one that belongs to the loss if `None`
 ) -> tuple:
-    "(inputs,) predictions, targets (, decisions) (, losses): on the CPU, in the order of the data set, targets `None` if there are none."
+    """(inputs,) predictions, targets (, decisions) (, losses): on the CPU, in the order of the data set.
+
+    Targets are `None` if there are none."""
     gather = GatherPredsCallback(with_input, with_loss)
     dl = _in_order(check_loader(self.dls, ds_idx) if dl is None else dl)
     with self.removed_cbs(Recorder): self._evaluate(dl, gather)
@@ -695,7 +709,9 @@ def _show_side_by_side(pairs, nrows, ncols, figsize):
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw some samples, each with its target above the prediction; what is no label is drawn side by side, target first."
+    """Draw some samples, each with its target above the prediction.
+
+    What is no label is drawn side by side, target first."""
     dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     is_label = isinstance(pairs[0][0][-1], (str, L))
@@ -737,15 +753,17 @@ def to_fp32(self:Learner):
 
 @patch
 def to_bf16(self:Learner):
-    "Run the model in bfloat16 where that is safe; weights, loss and optimiser stay float32, and depthwise convolutions on a CPU."
+    """Run the model in bfloat16 where that is safe.
+
+    Weights, loss and optimiser stay float32, and depthwise convolutions on a CPU."""
     return self.to_fp32().add_cb(MixedPrecision(torch.bfloat16))
 
 @patch
 def to_fp16(self:Learner):
     "Run the model in float16 with a scaled loss, on CUDA; elsewhere warn, and use bfloat16."
     if self.device.type == 'cuda': return self.to_fp32().add_cbs([MixedPrecision(torch.float16), LossScaler()])
-    warnings.warn(f"Training in float16 needs CUDA, but this learner is on the {self.device.type}: it uses bfloat16 instead.",
-                  stacklevel=2)
+    warnings.warn(f"Training in float16 needs CUDA, but this learner is on the {self.device.type}: "
+                  "it uses bfloat16 instead.", stacklevel=2)
     return self.to_bf16()
 
 # %% ../nbs/07_learner.ipynb #4531896f
@@ -780,7 +798,8 @@ def load(self:Learner,
 @patch
 def _load_opt(self:Learner, file, opt):
     if opt is None:
-        return warnings.warn(f"{file} has no state of an optimiser: a training begins afresh from these weights.", stacklevel=3)
+        return warnings.warn(f"{file} has no state of an optimiser: a training begins afresh from these weights.",
+                             stacklevel=3)
     if self.opt is None: self.create_opt()
     check_opt_state(file, self.opt.param_groups, opt)
     self.opt.load_state_dict(opt)

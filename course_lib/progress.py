@@ -65,7 +65,8 @@ class NotebookView:
         self.draw()
 
     def meter(self, n, total, since, desc, note):
-        self.table.status = tqdm.format_meter(n, total, time.time() - since, ncols=80, prefix=desc, unit='batch', postfix=note)
+        self.table.status = tqdm.format_meter(n, total, time.time() - since, ncols=80, prefix=desc,
+                                              unit='batch', postfix=note)
         self.draw()
 
     def stop(self):
