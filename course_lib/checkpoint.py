@@ -75,8 +75,10 @@ def read_checkpoint(
     check_there(file)
     state = safe_load(file, device)
     weights, opt = _parts(state)
-    if isinstance(weights, dict) and weights and all(isinstance(v, Tensor) for v in weights.values()): return weights, opt
-    raise ValueError(f"{file} is no checkpoint of `learn.save`: it holds no weights by name, but a {type(state).__name__}.")
+    by_name = isinstance(weights, dict) and weights and all(isinstance(v, Tensor) for v in weights.values())
+    if by_name: return weights, opt
+    raise ValueError(f"{file} is no checkpoint of `learn.save`: "
+                     f"it holds no weights by name, but a {type(state).__name__}.")
 
 # %% ../nbs/lib/checkpoint.ipynb #88eb6a1a
 def _differences(own, weights, strict):
@@ -93,7 +95,7 @@ def check_weights(
     strict:bool=True,   # Must each name be on both sides?
     advice:str='Build the model as it was when they were saved.', # The end of the message
 ):
-    "Raise `ValueError`, with the file and the tensor, unless `weights` fit the names and shapes of `model.state_dict()`."
+    "Raise `ValueError`, with file and tensor, unless `weights` fit the names and shapes of `model.state_dict()`."
     wrong = list(_differences(model.state_dict(), weights, strict))
     more = f" ({len(wrong)-1} more like this)" if len(wrong) > 1 else ''
     if wrong: raise ValueError(f"The weights of {file} do not fit this model: {wrong[0]}{more}. {advice}")
@@ -111,7 +113,8 @@ def check_opt_state(
     except (TypeError, KeyError): fits = False
     if fits: return
     raise ValueError(f"The optimiser's state in {file} belongs to another optimiser, or to other groups of parameters. "
-                     "Make the learner as it was (`opt_func`, `splitter`, `wd_bn_bias`), or load the weights alone: `with_opt=False`.")
+                     "Make the learner as it was (`opt_func`, `splitter`, `wd_bn_bias`), "
+                     "or load the weights alone: `with_opt=False`.")
 
 # %% ../nbs/lib/checkpoint.ipynb #5f1bc002
 class Described:

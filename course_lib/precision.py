@@ -16,7 +16,9 @@ def _is_depthwise(func, args):
     return func is torch.conv2d and len(args) > 1 and args[1].shape[1] == 1 < args[0].shape[-3]
 
 class DepthwiseInFloat32(TorchFunctionMode):
-    "Depthwise convolutions in float32, whatever `autocast` says: on CPUs their gradients take several times as long in bfloat16."
+    """Depthwise convolutions in float32, whatever `autocast` says.
+
+    On CPUs their gradients take several times as long in bfloat16."""
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if not _is_depthwise(func, args): return func(*args, **kwargs)

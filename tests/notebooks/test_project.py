@@ -10,7 +10,7 @@ from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ROOT, cells, 
 
 ORDER = """core checks ahead decode fused progress checkpoint precision datasets
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders datablock vision losses metrics learner schedules transfer augment regression export bears
+    dataloaders datablock vision losses metrics results learner schedules transfer augment regression export bears
     sandbox cards quiz questions questionnaire all""".split()
 
 def settings():
@@ -74,8 +74,8 @@ def test_public_name(everything, o): assert o in everything
 def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
-ROOMS = '''checks ahead decode fused progress checkpoint precision drawings.pen drawings.things drawings.scenes
-    drawings.bears drawings.people sandbox cards quiz questions questionnaire bears all'''.split()
+ROOMS = '''checks ahead decode fused progress checkpoint precision results drawings.pen drawings.things
+    drawings.scenes drawings.bears drawings.people sandbox cards quiz questions questionnaire bears all'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')

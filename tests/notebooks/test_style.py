@@ -13,8 +13,8 @@ TODO = dict(
     arrows='''course_lib/bears.py course_lib/schedules.py''',
     one_a_line='''course_lib/bears.py course_lib/schedules.py''',
     cell='''nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
-    median='''nbs/07_learner.ipynb nbs/08_schedules.ipynb''',
-    share='''nbs/03_datablock.ipynb nbs/07_learner.ipynb nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
+    median='''nbs/08_schedules.ipynb''',
+    share='''nbs/03_datablock.ipynb nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
     raises='''nbs/08_schedules.ipynb nbs/15_bears.ipynb''',
 )
 
