@@ -259,7 +259,8 @@ class _Answers:
         picture = _gradio().Image(verdict.picture, visible=verdict.picture is not None)
         return verdict_html(verdict), picture, verdict
 
-    def dropped(self, file, t): return None, *self.show(file, t) # None: the place is free for the next file
+    def dropped(self, file, t):
+        return None, *self.show(file, t) # None: the place is free for the next file
 
 # %% ../nbs/15_bears.ipynb #02076560
 _intro = """<h1>Is there a bear?</h1><p>Drop a picture. You see how probable each bear is,

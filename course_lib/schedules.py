@@ -9,15 +9,22 @@ __all__ = ['SchedCos', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'Sche
 import copy
 from collections import namedtuple
 from contextlib import contextmanager
+from itertools import chain, islice, repeat
 from .core import *
 from .checks import check_fractions, check_num_it, check_blew_up_later
 from .learner import *
+
+# %% ../nbs/08_schedules.ipynb #468260cb
+@patch(as_prop=True)
+def pct_train(self:Learner) -> float:
+    "The fraction of the fit that is done, from 0 to 1."
+    return (self.epoch*self.n_iter + self.iter)/(self.n_epoch*self.n_iter)
 
 # %% ../nbs/08_schedules.ipynb #1d075921
 def SchedCos(start, end):
     "The function of `pos` in 0..1 that goes from `start` to `end` along half a cosine. Numbers or arrays."
     def sched(pos):
-        way = (1 - math.cos(math.pi*pos))/2 # the part of the way that is done
+        way = (1 - math.cos(math.pi*pos))/2
         return start + way*(end - start)
     return sched
 
@@ -45,26 +52,25 @@ def combined_cos(
     "From `start` to `middle` in the fraction `pct`, and on to `end` in the rest, each along half a cosine."
     return combine_scheds([pct, 1-pct], [SchedCos(start, middle), SchedCos(middle, end)])
 
-# %% ../nbs/08_schedules.ipynb #468260cb
-@patch(as_prop=True)
-def pct_train(self:Learner) -> float:
-    "The fraction of the fit that is done, from 0 to 1."
-    return (self.epoch*self.n_iter + self.iter)/(self.n_epoch*self.n_iter)
-
 # %% ../nbs/08_schedules.ipynb #67c40eee
 class ParamScheduler(Callback):
-    "Set hyperparameters before each training batch from functions of `learn.pct_train`; put the old ones back after the fit."
+    "Set hyperparameters before each training batch from functions of `pct_train`; put the old ones back at the end."
     order, run_valid, saved = 60, False, ()
     def __init__(self,
         scheds:dict, # Schedules by the name of what they set, such as `{'lr': f, 'mom': g}`
     ): self.scheds = scheds
 
-    def before_fit(self):
-        self.saved = [{k: g[k] for k in ('lr', 'betas', 'momentum') if k in g} for g in self.opt.param_groups]
     def before_batch(self):
         for k,f in self.scheds.items(): self.learn.set_hyper(k, f(self.pct_train))
-    def after_fit(self):
-        for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
+
+# %% ../nbs/08_schedules.ipynb #377d7480
+@patch
+def before_fit(self:ParamScheduler):
+    self.saved = [{k: g[k] for k in ('lr', 'betas', 'momentum') if k in g} for g in self.opt.param_groups]
+
+@patch
+def after_fit(self:ParamScheduler):
+    for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
 
 # %% ../nbs/08_schedules.ipynb #3575d300
 @patch
@@ -78,7 +84,9 @@ def fit_one_cycle(self:Learner,
     moms=None,            # Momentum at start, peak and end; the learner's if `None`
     cbs=None,             # As in `fit`
 ):
-    "Train with a learning rate that rises and falls, and momentum the other way (Smith, https://arxiv.org/abs/1803.09820)."
+    """Train with a learning rate that rises and falls, and momentum the other way.
+
+    Source: Smith, https://arxiv.org/abs/1803.09820"""
     if self.opt is None: self.create_opt()
     top = np.array(per_group(self.lr if lr_max is None else lr_max, len(self.param_lists)))
     rate = combined_cos(pct_start, top/div, top, top/div_final)
@@ -102,29 +110,25 @@ def SchedExp(start, end):
 
 # %% ../nbs/08_schedules.ipynb #0ec7a2c0
 class LRFinder(ParamScheduler):
-    "Raise the learning rate from `start_lr` to `end_lr` over `num_it` batches; stop when the loss is over 4 times its best."
+    "Raise the rate from `start_lr` to `end_lr` over `num_it` batches; stop when the loss is over 4 times its best."
     def __init__(self, start_lr=1e-7, end_lr=10, num_it=100, stop_div=True):
         super().__init__({'lr': SchedExp(start_lr, end_lr)})
         self.num_it, self.stop_div, self.best = num_it, stop_div, math.inf
 
-    def after_batch(self):
-        loss = self.recorder.losses[-1]
-        self.best = min(self.best, loss)
-        blown_up = not math.isfinite(loss) or (self.stop_div and loss > 4*self.best)
-        if blown_up or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
+# %% ../nbs/08_schedules.ipynb #c76e2fef
+@patch
+def after_batch(self:LRFinder):
+    loss = self.recorder.losses[-1]
+    self.best = min(self.best, loss)
+    blown_up = not math.isfinite(loss) or (self.stop_div and loss > 4*self.best)
+    if blown_up or len(self.recorder.lrs) >= self.num_it: raise CancelFitException
 
 # %% ../nbs/08_schedules.ipynb #03d4e24e
 class _Round:
     "`n` batches of a loader, epoch after epoch."
     def __init__(self, dl, n): self.dl, self.n, self.dataset = dl, n, dl.dataset
     def __len__(self): return self.n
-    def __iter__(self):
-        left = self.n
-        while left:
-            for b in self.dl:
-                yield b
-                left -= 1
-                if not left: return
+    def __iter__(self): yield from islice(chain.from_iterable(repeat(self.dl)), self.n) # a learner can close this
 
 # %% ../nbs/08_schedules.ipynb #b0888a81
 @patch
@@ -182,6 +186,7 @@ def _curve(self:Recorder, num_it):
     n = next((i for i,v in enumerate(self.losses) if not math.isfinite(v)), len(self.losses))
     return self.lrs[num_it//10:n][:-5], self.losses[num_it//10:n][:-5], n
 
+# %% ../nbs/08_schedules.ipynb #7753e4be
 @patch
 def _suggest(self:Recorder, funcs, num_it):
     "A named tuple of suggested rates, and the point of each on the curve."
@@ -220,7 +225,7 @@ def lr_find(self:Learner,
     show_plot:bool=True,  # Draw the losses?
     suggest_funcs=valley, # A function such as `valley`, or several; `None` for no suggestion
 ):
-    "A mock training with rising learning rate, as in fastai: draws the losses, returns suggestions (`.valley`), leaves no trace."
+    "A mock training with rising learning rate: draws the losses, returns suggestions (`.valley`), leaves no trace."
     check_num_it(num_it)
     finder = LRFinder(start_lr, end_lr, num_it, stop_div)
     with no_trace(self), self._going_round(num_it), self.no_logging(), self.removed_cbs(TerminateOnNaNCallback):

@@ -1,7 +1,8 @@
-import os, re
+import ast, os, re
 from pathlib import Path
 import pytest
 import notebooks # tools/
+from tests.helpers import LIB
 
 os.environ.setdefault('MPLBACKEND', 'agg')
 
@@ -9,26 +10,29 @@ os.environ.setdefault('MPLBACKEND', 'agg')
 
 def pytest_addoption(parser):
     parser.addoption('--nb', default='', metavar='NAME', help=(
-        'only the tests that concern this notebook (05, losses, lib/core): those with its name, or that of its module, '
-        'in their own, and all in files that import the module'))
+        'only the tests that concern this notebook (05, losses, lib/core): those that name it, or its module, and '
+        'those in the files that use the names of its module most'))
 
 def module_of(nb):
     "The module that the notebook `nb` exports, such as `losses`; an empty text if it exports none."
     found = re.search(r'#\| default_exp ([\w.]+)', nb.read_text(encoding='utf-8'))
     return found[1] if found else ''
 
-def imports(file, module):
-    "Does the test `file` name course_lib's `module` in an import?"
-    text = file.read_text(encoding='utf-8')
-    one = rf'^ *(from course_lib import .*\b{re.escape(module)}\b|(from|import) course_lib\.{re.escape(module)}\b)'
-    return bool(re.search(one, text, re.MULTILINE))
+def files_about(module, files):
+    "The test `files` that use the public names of `module` most: at least half as often as the first of them."
+    if not module: return set()
+    text = (LIB/f'{module.replace(".", "/")}.py').read_text(encoding='utf-8')
+    public = {*ast.literal_eval(re.search(r'^__all__ = (\[.*?\])', text, re.DOTALL | re.MULTILINE)[1])}
+    files = [f for f in files if f.parent.name != 'notebooks'] # those are about all modules alike
+    times = {f: sum(o in public for o in re.findall(r'\w+', f.read_text(encoding='utf-8'))) for f in files}
+    return {f for f,n in times.items() if n and n >= max(times.values())/2}
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption('--nb'): return
     try: nb = notebooks.find(config.getoption('--nb'))
     except SystemExit as e: raise pytest.UsageError(str(e)) from None
     module = module_of(nb)
-    files = {i.path for i in items if module and imports(i.path, module)}
+    files = files_about(module, {i.path for i in items})
     in_name = re.compile(rf'\[.*\b({nb.stem}|{re.escape(module.replace(".", "/") or nb.stem)}\.py)\b')
     kept = [i for i in items if i.path in files or in_name.search(i.name)]
     config.hook.pytest_deselected(items=[i for i in items if i not in kept])

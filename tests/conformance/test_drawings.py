@@ -60,7 +60,9 @@ def scenes(draw, labels, n=3): return lambda: digest(*(draw(labels.split(), seed
 def heads(person, yaw, pitch, roll):
     return lambda: digest(draw_head(person, rotation(yaw, pitch, roll), (10*person, -20, 850), seed=person))
 
-def in_old_form(plan): return [(*row, (w, h)) for *row,(h,w) in plan] # the digests are of rows that end in (width, height)
+def in_old_form(plan):
+    "The digests are of rows that end in (width, height)."
+    return [(*row, (w, h)) for *row,(h,w) in plan]
 
 def biwi_files():
     with tempfile.TemporaryDirectory() as folder:

@@ -5,13 +5,8 @@ from importlib.metadata import packages_distributions
 import nbformat, pytest
 from packaging.requirements import Requirement
 import lab, readme # tools/
-from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ROOT, cells, code, free_port, imports, module, name,
-                           ours, outputs, printed, prose)
-
-ORDER = """core checks ahead decode fused progress checkpoint precision datasets
-    drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders datablock vision losses metrics results learner schedules transfer augment regression export bears
-    sandbox cards quiz questions questionnaire all""".split()
+from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports,
+                           module, name, ours, outputs, printed, prose)
 
 def settings():
     cfg = configparser.ConfigParser(delimiters=['='])
@@ -241,7 +236,7 @@ def test_a_chapter_from_the_template(project):
     shutil.copytree(ROOT/'tests', project/'tests', ignore=shutil.ignore_patterns('__pycache__'))
     for o in 'pytest.ini', 'ruff.toml': shutil.copy(ROOT/o, project)
     shutil.copy(project/'nbs'/'_template.ipynb', project/'nbs'/'99_robust.ipynb')
-    replace(project/'tests'/'notebooks'/'test_project.py', 'export bears', 'export robust bears')
+    replace(project/'tests'/'helpers.py', 'export bears', 'export robust bears')
     index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'
     replace(index, last, last + r'\nfrom course_lib.robust import *')
     replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | `robust` |\n| [15 bears]')
