@@ -423,7 +423,7 @@ def _before_the_start(self:Learner, n_epoch, lr, wd):
 @patch
 def fit(self:Learner,
     n_epoch:int,  # How many times to go through the training set
-    lr=None,      # A number, `slice(first group, last group)`, `slice(last group)`, or one for each group
+    lr=None,      # A number, one for each group, `slice(first, last group)`, or `slice(last group)` (others a tenth)
     wd=None,      # Weight decay; that of the learner if `None`
     cbs=None,     # Callbacks for this fit only
 ):
