@@ -95,9 +95,7 @@ def check_weights(
     strict:bool=True,   # Must each name be on both sides?
     advice:str='Build the model as it was when they were saved.', # The end of the message
 ):
-    """Check that `weights` fit the names and shapes of `model.state_dict()`.
-
-    Raises `ValueError` that names the file and the tensor."""
+    "Raise `ValueError`, with file and tensor, unless `weights` fit the names and shapes of `model.state_dict()`."
     wrong = list(_differences(model.state_dict(), weights, strict))
     more = f" ({len(wrong)-1} more like this)" if len(wrong) > 1 else ''
     if wrong: raise ValueError(f"The weights of {file} do not fit this model: {wrong[0]}{more}. {advice}")

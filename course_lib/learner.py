@@ -14,12 +14,12 @@ from contextlib import ExitStack, contextmanager
 from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
-from .progress import clock, make_view
+from .progress import FitProgress, SmoothLosses, clock, setting, where_in_fit, where_spoilt
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
-from .precision import half_inside
-from .datablock import get_grid, show_value
+from .precision import half_inside, in_float32
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
+from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -42,9 +42,8 @@ class Callback:
         check_event_names(cls, event_names)
 
     def __getattr__(self, k):
-        if k.startswith('__') or self.learn is None:
-            raise AttributeError(f'{type(self).__name__} has no attribute {k!r}')
-        return getattr(self.learn, k)
+        if not k.startswith('__') and self.learn is not None: return getattr(self.learn, k)
+        raise AttributeError(f'{type(self).__name__} has no attribute {k!r}')
 
 # %% ../nbs/07_learner.ipynb #f716d28a
 @patch
@@ -76,25 +75,26 @@ _cancels = (CancelBackwardException, CancelStepException, CancelBatchException, 
 
 # %% ../nbs/07_learner.ipynb #b3163436
 def Adam(params, lr=1e-3, mom=0.9, sqr_mom=0.99, eps=1e-5, wd=0.01):
-    """PyTorch's fused `AdamW` with fastai's names and defaults.
-
-    Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
+    "PyTorch's fused `AdamW` with fastai's names and defaults. Decoupled decay: https://arxiv.org/abs/1711.05101."
     return torch.optim.AdamW(params, lr=lr, betas=(mom, sqr_mom), eps=eps, weight_decay=wd, fused=True)
 
+# %% ../nbs/07_learner.ipynb #8cda3d24
 def SGD(params, lr=1e-3, mom=0., wd=0.):
     "PyTorch's fused `SGD` with fastai's argument names."
     return torch.optim.SGD(params, lr=lr, momentum=mom, weight_decay=wd, fused=True)
 
-# %% ../nbs/07_learner.ipynb #6ea9891d
-_norms = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm)
-
+# %% ../nbs/07_learner.ipynb #718e8a4c
 def params(m:nn.Module) -> list:
     "All parameters of `m`."
     return list(m.parameters())
 
+# %% ../nbs/07_learner.ipynb #ce5f09fe
 def trainable_params(m:nn.Module) -> list:
     "The parameters of `m` that ask for a gradient: the splitter that makes a single group."
     return [p for p in m.parameters() if p.requires_grad]
+
+# %% ../nbs/07_learner.ipynb #6ea9891d
+_norms = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm)
 
 def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
     "The parameters of the normalisation layers in `m`, and the biases of all others if `with_bias`."
@@ -103,10 +103,10 @@ def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
 class Learner:
-    """Data, a model, a loss and an optimiser, and the loop that brings them together.
+    """Data, a model, a loss and an optimiser, and the loop that brings them together. Source: fastai's class.
 
-    Model, loss and metrics are given plain tensors. Raises `ValueError` if no loss is given and the data do not name
-    one. Source: fastai's class of this name."""
+    Model, loss and metrics are given plain tensors.
+    Raises `ValueError` if no loss is given and the data do not name one."""
     default_cbs = [] # classes of callbacks; each learner gets one of each
 
     @property
@@ -144,6 +144,40 @@ def place(
     model.to(device)
     if any(isinstance(o, nn.Conv2d) for o in model.modules()): model.to(memory_format=torch.channels_last)
 
+# %% ../nbs/07_learner.ipynb #d18357a9
+@patch
+def _forget_batch(self:Learner):
+    self.model.eval()
+    self.training, self.dl, self.xb, self.yb = False, None, (), ()
+    self.pred = self.loss = self.loss_grad = None
+
+# %% ../nbs/07_learner.ipynb #7fc67b63
+@patch
+def __call__(self:Learner, event:str):
+    "Tell every callback, in order, that `event` has come."
+    for cb in list(self.cbs):
+        try: cb(event)
+        except Exception as e:
+            if not isinstance(e, _cancels): e.add_note(f'This happened in the callback {cb!r}, at {event}.')
+            raise
+
+# %% ../nbs/07_learner.ipynb #14f47954
+@patch
+def add_cb(self:Learner, cb):
+    "Add a callback: an instance, or a class to make one of. It becomes an attribute, as in `learn.recorder`."
+    cb = check_callback(cb() if isinstance(cb, type) else cb, self, Callback)
+    cb.learn = self
+    setattr(self, cb.name, cb)
+    self.cbs = sorted([*self.cbs, cb], key=lambda o: o.order)
+    return self
+
+# %% ../nbs/07_learner.ipynb #1dd70e26
+@patch
+def add_cbs(self:Learner, cbs):
+    "Add each callback of a list."
+    for cb in L(cbs): self.add_cb(cb)
+    return self
+
 # %% ../nbs/07_learner.ipynb #6123e5d9
 @patch
 def _set_up(self:Learner, path, cbs):
@@ -157,30 +191,7 @@ def _set_up(self:Learner, path, cbs):
     self.add_cbs([*self.default_cbs, *L(cbs)])
     self('after_create')
 
-# %% ../nbs/07_learner.ipynb #d18357a9
-@patch
-def _forget_batch(self:Learner):
-    self.model.eval()
-    self.training, self.dl, self.xb, self.yb = False, None, (), ()
-    self.pred = self.loss = self.loss_grad = None
-
-# %% ../nbs/07_learner.ipynb #14f47954
-@patch
-def add_cb(self:Learner, cb):
-    "Add a callback: an instance, or a class to make one of. It becomes an attribute, as in `learn.recorder`."
-    cb = check_callback(cb() if isinstance(cb, type) else cb, self, Callback)
-    cb.learn = self
-    setattr(self, cb.name, cb)
-    self.cbs = sorted([*self.cbs, cb], key=lambda o: o.order)
-    return self
-
-@patch
-def add_cbs(self:Learner, cbs):
-    "Add each callback of a list."
-    for cb in L(cbs): self.add_cb(cb)
-    return self
-
-# %% ../nbs/07_learner.ipynb #08f7252e
+# %% ../nbs/07_learner.ipynb #9fd0ad76
 def _matching(cbs, wanted):
     return [o for o in cbs if any(o is w or (isinstance(w, type) and isinstance(o, w)) for w in L(wanted))]
 
@@ -192,16 +203,6 @@ def remove_cb(self:Learner, cb):
         o.learn = None
         if getattr(self, o.name, None) is o: delattr(self, o.name)
     return self
-
-# %% ../nbs/07_learner.ipynb #7fc67b63
-@patch
-def __call__(self:Learner, event:str):
-    "Tell every callback, in order, that `event` has come."
-    for cb in list(self.cbs):
-        try: cb(event)
-        except Exception as e:
-            if not isinstance(e, _cancels): e.add_note(f'This happened in the callback {cb!r}, at {event}.')
-            raise
 
 # %% ../nbs/07_learner.ipynb #94a8bfcb
 @patch
@@ -215,6 +216,7 @@ def added_cbs(self:Learner, cbs):
         for o in self.cbs:
             if o not in before: self.remove_cb(o)
 
+# %% ../nbs/07_learner.ipynb #26c24f45
 @patch
 @contextmanager
 def removed_cbs(self:Learner, cbs):
@@ -233,10 +235,38 @@ def _with_events(self:Learner, f, part, cancel):
     except cancel: self(f'after_cancel_{part}')
     self(f'after_{part}')
 
+# %% ../nbs/07_learner.ipynb #3297b68b
+@patch(as_prop=True)
+def _n_inp(self:Learner): return getattr(self.dls, 'n_inp', 1)
+
+# %% ../nbs/07_learner.ipynb #bc002d43
+@patch
+def _split(self:Learner, b):
+    b = to_device(tuple(b) if isinstance(b, (tuple, list)) else (b,), self.device, non_blocking=True)
+    n = self._n_inp
+    return tuple(map(plain, b[:n])), tuple(map(plain, b[n:]))
+
+# %% ../nbs/07_learner.ipynb #6b61e005
+@patch
+def _get_pred(self:Learner): self.pred = in_float32(self.model(*self.xb))
+
+# %% ../nbs/07_learner.ipynb #483c8745
+@patch
+def _get_loss(self:Learner):
+    self.loss_grad = self.loss_func(self.pred, *self.yb)
+    self.loss = self.loss_grad.detach()
+
+# %% ../nbs/07_learner.ipynb #0ab81c94
+@patch
+def _do_backward(self:Learner): self.loss_grad.backward()
+
+@patch
+def _do_step(self:Learner): self.opt.step()
+
 # %% ../nbs/07_learner.ipynb #e6d88b1b
 @patch
 def _do_batch(self:Learner):
-    self.pred = self.model(*self.xb)
+    self._get_pred()
     self('after_pred')
     if self.yb: self._get_loss()
     self('after_loss')
@@ -244,28 +274,6 @@ def _do_batch(self:Learner):
     self._with_events(self._do_backward, 'backward', CancelBackwardException)
     self._with_events(self._do_step, 'step', CancelStepException)
     self.opt.zero_grad(set_to_none=True)
-
-# %% ../nbs/07_learner.ipynb #c95896b6
-@patch
-def _get_loss(self:Learner):
-    self.loss_grad = self.loss_func(self.pred, *self.yb)
-    self.loss = self.loss_grad.detach()
-
-@patch
-def _do_backward(self:Learner): self.loss_grad.backward()
-
-@patch
-def _do_step(self:Learner): self.opt.step()
-
-# %% ../nbs/07_learner.ipynb #a844cff6
-@patch(as_prop=True)
-def _n_inp(self:Learner): return getattr(self.dls, 'n_inp', 1)
-
-@patch
-def _split(self:Learner, b):
-    b = to_device(tuple(b) if isinstance(b, (tuple, list)) else (b,), self.device, non_blocking=True)
-    n = self._n_inp
-    return tuple(map(plain, b[:n])), tuple(map(plain, b[n:]))
 
 # %% ../nbs/07_learner.ipynb #d0034577
 @patch
@@ -285,6 +293,7 @@ def _do_train(self:Learner):
     self.model.train()
     self._with_events(self._all_batches, 'train', CancelTrainException)
 
+# %% ../nbs/07_learner.ipynb #cee24237
 @patch
 def _do_validate(self:Learner, dl):
     self.dl, self.training = dl, False
@@ -297,6 +306,7 @@ def _do_epoch(self:Learner):
     self._do_train()
     self._do_validate(self.dls[1])
 
+# %% ../nbs/07_learner.ipynb #2741fddf
 @patch
 def _do_fit(self:Learner):
     for self.epoch in range(self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
@@ -371,6 +381,7 @@ def freeze(self:Learner):
     "Train the last group only, and normalisation layers if `train_bn`."
     self.freeze_to(-1)
 
+# %% ../nbs/07_learner.ipynb #23d2c909
 @patch
 def unfreeze(self:Learner):
     "Train all groups."
@@ -390,8 +401,7 @@ def _until_the_end(self:Learner):
 # %% ../nbs/07_learner.ipynb #b371a8f8
 @patch
 def _end_fit(self:Learner):
-    part = 'training' if self.training else 'validation'
-    at = f'epoch {self.epoch+1} of {self.n_epoch}, at {part} batch {self.iter+1}'
+    at = where_in_fit(self)
     try: self('after_fit')
     finally:
         self.opt.zero_grad(set_to_none=True)
@@ -417,9 +427,7 @@ def fit(self:Learner,
     wd=None,      # Weight decay; that of the learner if `None`
     cbs=None,     # Callbacks for this fit only
 ):
-    """Train for `n_epoch` epochs, and validate after each.
-
-    A `KeyboardInterrupt` ends it early and sets `learn.interrupted`."""
+    "Train for `n_epoch` epochs, validating after each. A `KeyboardInterrupt` ends it and sets `learn.interrupted`."
     self._before_the_start(n_epoch, lr, wd)
     with self.added_cbs(cbs):
         try: self._until_the_end()
@@ -438,7 +446,10 @@ class Recorder(Callback):
 
     def before_fit(self):
         self.lrs, self.moms, self.values, self.iters, self.log, self.final = [], [], [], [], None, None
-        self._losses, self._pending, self._smooth = [], [], 0.
+        self.smooth = SmoothLosses(self.beta)
+
+    @property
+    def losses(self) -> list: return self.smooth.values() # after each batch
 
 # %% ../nbs/07_learner.ipynb #755c6b64
 @patch
@@ -446,16 +457,7 @@ def _after_train_batch(self:Recorder):
     g = self.opt.param_groups[-1]
     self.lrs.append(g['lr'])
     self.moms.append(g['betas'][0] if 'betas' in g else g.get('momentum'))
-    self._smooth = self.beta*self._smooth + (1-self.beta)*self.loss
-    self._pending.append(self._smooth/(1 - self.beta**len(self.lrs)))
-
-@patch(as_prop=True)
-def losses(self:Recorder) -> list:
-    "The smoothed training loss after each batch."
-    if self._pending:
-        self._losses += torch.stack(self._pending).tolist()
-        self._pending = []
-    return self._losses
+    self.smooth.add(self.loss)
 
 # %% ../nbs/07_learner.ipynb #3ee76a46
 @patch
@@ -463,12 +465,14 @@ def before_validate(self:Recorder):
     self.loss_sum, self.n = 0., 0
     for m in self.metrics: m.reset()
 
+# %% ../nbs/07_learner.ipynb #9103b5ed
 @patch
 def _after_valid_batch(self:Recorder):
     n = len(self.xb[0])
     self.loss_sum, self.n = self.loss_sum + n*self.loss, self.n + n
     for m in self.metrics: m.accumulate(self.pred, *self.yb)
 
+# %% ../nbs/07_learner.ipynb #cf62862d
 @patch
 def after_validate(self:Recorder):
     check_some_targets(self.n)
@@ -484,8 +488,10 @@ def after_batch(self:Recorder):
 @patch(as_prop=True)
 def metric_names(self:Recorder) -> L:
     "The heads of the table's columns."
-    return L('epoch', 'train_loss', 'valid_loss', *(m.name for m in self.metrics), *(['time'] if self.add_time else []))
+    time = ['time'] if self.add_time else []
+    return L('epoch', 'train_loss', 'valid_loss', *(m.name for m in self.metrics), *time)
 
+# %% ../nbs/07_learner.ipynb #7f3eeffc
 @patch
 def before_epoch(self:Recorder): self.start = time.time()
 
@@ -499,52 +505,30 @@ def after_epoch(self:Recorder):
 Learner.default_cbs.append(Recorder)
 
 # %% ../nbs/07_learner.ipynb #3e77cf7e
-class ProgressCallback(Callback):
+class ProgressCallback(FitProgress, Callback):
     "A live table of the epochs, and a progress bar that leaves nothing behind."
     order = 60
-    def __init__(self,
-        bar:bool=True,    # Show a bar?
-        table:bool=True,  # Show a table?
-        every:float=0.25, # Seconds between two looks at the loss: each look makes the device wait
-        patience:float=5, # Seconds after which a bar is shown where there is no table
-    ):
-        store_attr()
-        self.view, self.in_fit = None, False
-
-    def before_fit(self): self.in_fit, self.view = True, make_view(self.recorder.metric_names if self.table else [])
-    def after_epoch(self):
-        if self.table: self.view.row(self.recorder.log)
-    def after_fit(self):
-        if self.view: self.view.stop()
-        self.view, self.in_fit = None, False
-
-# %% ../nbs/07_learner.ipynb #cce8912f
-@patch
-def before_train(self:ProgressCallback):
-    if self.view is None: self.view = make_view([])
-    self.start = time.time()
-    self.next = self.start + (0 if self.in_fit and self.table else self.patience)
-
-@patch
-def after_batch(self:ProgressCallback):
-    if not self.bar or time.time() < self.next: return
-    self.next = time.time() + self.every
-    desc = (f'epoch {self.epoch+1}/{self.n_epoch} ' if self.in_fit else '') + ('train' if self.training else 'valid')
-    note = '' if self.loss is None else f'loss {float(self.loss):.3f}'
-    self.view.meter(self.iter+1, self.n_iter, self.start, desc, note)
+    def before_fit(self): self.begin(self.recorder.metric_names)
+    def after_epoch(self): self.show_row(self.recorder.log)
+    def after_fit(self): self.end()
 
 # %% ../nbs/07_learner.ipynb #2bf878b4
 @patch
-def before_validate(self:ProgressCallback): self.before_train()
+def before_train(self:ProgressCallback): self.begin_part()
 @patch
-def after_train(self:ProgressCallback): self.view.stop()
+def before_validate(self:ProgressCallback): self.begin_part()
 @patch
-def after_validate(self:ProgressCallback):
-    if self.view: self.view.stop()
-    if not self.in_fit: self.view = None
-@patch
-def after_cancel_validate(self:ProgressCallback): self.after_validate()
+def after_batch(self:ProgressCallback): self.show_batch(self.learn)
 
+# %% ../nbs/07_learner.ipynb #ae5ac4f5
+@patch
+def after_train(self:ProgressCallback): self.end_part()
+@patch
+def after_validate(self:ProgressCallback): self.end_part()
+@patch
+def after_cancel_validate(self:ProgressCallback): self.end_part()
+
+# %% ../nbs/07_learner.ipynb #d834dbd6
 Learner.default_cbs.append(ProgressCallback)
 
 # %% ../nbs/07_learner.ipynb #742d6927
@@ -552,29 +536,22 @@ Learner.default_cbs.append(ProgressCallback)
 @contextmanager
 def no_bar(self:Learner):
     "Without the progress bar for the length of a `with` block."
-    before, self.progress.bar = self.progress.bar, False
-    try: yield self
-    finally: self.progress.bar = before
+    with setting(self.progress, 'bar', False): yield self
 
+# %% ../nbs/07_learner.ipynb #87a6894e
 @patch
 @contextmanager
 def no_logging(self:Learner):
     "Without the table for the length of a `with` block."
-    before, self.progress.table = self.progress.table, False
-    try: yield self
-    finally: self.progress.table = before
+    with setting(self.progress, 'table', False): yield self
 
 # %% ../nbs/07_learner.ipynb #c657ba1d
 class TerminateOnNaNCallback(Callback):
     "End the fit after an epoch whose training loss is no longer a number, and say what to do."
     order = 70
     def after_epoch(self):
-        losses = self.recorder.losses
-        if math.isfinite(losses[-1]): return
-        k = next(i for i,v in enumerate(losses) if not math.isfinite(v))
-        print(f'The training loss became {losses[k]} at batch {k+1} (learning rate {self.recorder.lrs[k]:.2g}), '
-              'and the weights are spoilt. '
-              'Make a new learner, and train it with a lower learning rate, a tenth for a start.')
+        if math.isfinite(self.recorder.losses[-1]): return
+        print(where_spoilt(self.recorder.losses, self.recorder.lrs))
         raise CancelFitException
 
 Learner.default_cbs.append(TerminateOnNaNCallback)
@@ -583,12 +560,7 @@ Learner.default_cbs.append(TerminateOnNaNCallback)
 @patch
 def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
     "Draw the smoothed training loss of each batch from `skip_start` on, and the validation loss of each epoch."
-    import matplotlib.pyplot as plt
-    ax = ax or plt.subplots(figsize=(6,3))[1]
-    ax.plot(range(skip_start, len(self.losses)), self.losses[skip_start:], label='train')
-    if with_valid and self.values: ax.plot(self.iters, [v[1] for v in self.values], 'o-', label='valid')
-    ax.set(xlabel='batch', ylabel='loss')
-    ax.legend(frameon=False)
+    draw_losses(self.losses, self.iters, [v[1] for v in self.values] if with_valid else [], skip_start, ax)
 
 # %% ../nbs/07_learner.ipynb #b4c676a3
 @patch
@@ -611,13 +583,6 @@ def validate(self:Learner,
     self._evaluate(check_loader(self.dls, ds_idx) if dl is None else dl, cbs)
     return self.recorder.final
 
-# %% ../nbs/07_learner.ipynb #b5a51647
-def _in_order(dl):
-    "A loader of the same items, in the order of their data set, all of them."
-    if hasattr(dl, 'new'): return dl.new(shuffle=False, drop_last=False)
-    if not isinstance(dl, torch.utils.data.DataLoader): return dl
-    return torch.utils.data.DataLoader(dl.dataset, dl.batch_size, num_workers=dl.num_workers, collate_fn=dl.collate_fn)
-
 # %% ../nbs/07_learner.ipynb #9cb5514b
 class GatherPredsCallback(Callback):
     "Collects what a model answers, batch by batch, on the CPU."
@@ -627,17 +592,7 @@ class GatherPredsCallback(Callback):
         self.preds.append(to_cpu(self.pred))
         self.targs.append(to_cpu(self.yb))
         if self.with_input: self.inputs.append(to_cpu(self.xb))
-        if self.with_loss and self.yb: self.losses.append(to_cpu(_each_loss(self.loss_func, self.pred, self.yb)))
-
-# %% ../nbs/07_learner.ipynb #194e42c5
-def _each_loss(loss_func, pred, yb):
-    return torch.stack([loss_func(pred[i:i+1], *(y[i:i+1] for y in yb)).mean() for i in range(len(pred))])
-
-def _join(batches):
-    "Each column of several batches as one tensor: `None` if there is no column, no tuple if there is one."
-    columns = tuple(torch.cat(c) for c in zip(*batches))
-    if len(columns) > 1: return columns
-    return columns[0] if columns else None
+        if self.with_loss and self.yb: self.losses.append(to_cpu(each_loss(self.loss_func, self.pred, self.yb)))
 
 # %% ../nbs/07_learner.ipynb #3d13ec1b
 @patch
@@ -653,13 +608,21 @@ def get_preds(self:Learner,
 
     Targets are `None` if there are none."""
     gather = GatherPredsCallback(with_input, with_loss)
-    dl = _in_order(check_loader(self.dls, ds_idx) if dl is None else dl)
+    dl = in_order(check_loader(self.dls, ds_idx) if dl is None else dl)
     with self.removed_cbs(Recorder): self._evaluate(dl, gather)
     preds = (activation_for(self.loss_func) if act is None else act)(torch.cat(gather.preds))
-    res = ([_join(gather.inputs)] if with_input else []) + [preds, _join(gather.targs)]
+    res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
     return tuple(res)
+
+# %% ../nbs/07_learner.ipynb #ef82fc70
+@patch
+def _decoded(self:Learner, xb, dec):
+    "Samples as a person reads them, with the decisions `dec` in the place of the targets."
+    dl, dec = self.dls[1], dec if isinstance(dec, tuple) else (dec,)
+    targets = dl.dataset[0][self._n_inp:] # for their type and shape
+    return dl.decode_batch((*xb, *(d.reshape(len(d), *t.shape).as_subclass(type(t)) for d,t in zip(dec, targets))))
 
 # %% ../nbs/07_learner.ipynb #1c3e6ed1
 @patch
@@ -672,14 +635,6 @@ def predict(self:Learner,
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     return self._decoded(b, dec)[0][-1], dec[0], preds[0]
 
-# %% ../nbs/07_learner.ipynb #ef82fc70
-@patch
-def _decoded(self:Learner, xb, dec):
-    "Samples as a person reads them, with the decisions `dec` in the place of the targets."
-    dl, dec = self.dls[1], dec if isinstance(dec, tuple) else (dec,)
-    targets = dl.dataset[0][self._n_inp:] # for their type and shape
-    return dl.decode_batch((*xb, *(d.reshape(len(d), *t.shape).as_subclass(type(t)) for d,t in zip(dec, targets))))
-
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
 def _true_and_decided(self:Learner, dl, max_n):
@@ -689,33 +644,14 @@ def _true_and_decided(self:Learner, dl, max_n):
     _, _, decisions = self.get_preds(dl=[b], with_decoded=True)
     return list(zip(samples, self._decoded(b[:self._n_inp], decisions)))
 
-# %% ../nbs/07_learner.ipynb #e3125b3b
-def _in_words(v): return str(v) if isinstance(v, str) else '; '.join(map(str, v)) or '(none)'
-
-def _show_in_titles(pairs, nrows, ncols, figsize):
-    for (true,pred),ax in zip(pairs, get_grid(len(pairs), nrows, ncols, figsize)):
-        show_value(true[0], ax)
-        colour = 'darkgreen' if true[-1] == pred[-1] else 'firebrick'
-        ax.set_title(f'{_in_words(true[-1])}\n{_in_words(pred[-1])}', fontsize=9, color=colour)
-
-# %% ../nbs/07_learner.ipynb #69af2ce6
-def _show_side_by_side(pairs, nrows, ncols, figsize):
-    if not ncols: ncols = 2*math.ceil(len(pairs)/nrows) if nrows else 2
-    titled = [(sample, title) for pair in pairs for sample,title in zip(pair, ('target', 'prediction'))]
-    for (sample,title),ax in zip(titled, get_grid(len(titled), nrows, ncols, figsize)):
-        for v in sample: show_value(v, ax)
-        ax.set_title(title, fontsize=9)
-
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    """Draw some samples, each with its target above the prediction.
-
-    What is no label is drawn side by side, target first."""
+    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
     dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     is_label = isinstance(pairs[0][0][-1], (str, L))
-    (_show_in_titles if is_label else _show_side_by_side)(pairs, nrows, ncols, figsize)
+    (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/07_learner.ipynb #6ae7d7fa
 class MixedPrecision(Callback):
@@ -751,6 +687,7 @@ def to_fp32(self:Learner):
     "Compute in float32, the default; undoes `to_bf16` and `to_fp16`."
     return self.remove_cb([MixedPrecision, LossScaler])
 
+# %% ../nbs/07_learner.ipynb #8097d575
 @patch
 def to_bf16(self:Learner):
     """Run the model in bfloat16 where that is safe.
@@ -758,6 +695,7 @@ def to_bf16(self:Learner):
     Weights, loss and optimiser stay float32, and depthwise convolutions on a CPU."""
     return self.to_fp32().add_cb(MixedPrecision(torch.bfloat16))
 
+# %% ../nbs/07_learner.ipynb #417a9d7f
 @patch
 def to_fp16(self:Learner):
     "Run the model in float16 with a scaled loss, on CUDA; elsewhere warn, and use bfloat16."
@@ -776,6 +714,16 @@ def save(self:Learner,
     opt = self.opt.state_dict() if with_opt and self.opt is not None else None
     return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), self.model.state_dict(), opt)
 
+# %% ../nbs/07_learner.ipynb #4cb3f4ee
+@patch
+def _load_opt(self:Learner, file, opt):
+    if opt is None:
+        return warnings.warn(f"{file} has no state of an optimiser: "
+                             "a training begins afresh from these weights.", stacklevel=3)
+    if self.opt is None: self.create_opt()
+    check_opt_state(file, self.opt.param_groups, opt)
+    self.opt.load_state_dict(opt)
+
 # %% ../nbs/07_learner.ipynb #e05a2f61
 @patch
 def load(self:Learner,
@@ -793,13 +741,3 @@ def load(self:Learner,
     if with_opt: self._load_opt(file, opt)
     self.model.load_state_dict(weights, strict=strict)
     return self
-
-# %% ../nbs/07_learner.ipynb #4cb3f4ee
-@patch
-def _load_opt(self:Learner, file, opt):
-    if opt is None:
-        return warnings.warn(f"{file} has no state of an optimiser: a training begins afresh from these weights.",
-                             stacklevel=3)
-    if self.opt is None: self.create_opt()
-    check_opt_state(file, self.opt.param_groups, opt)
-    self.opt.load_state_dict(opt)

@@ -562,6 +562,20 @@ def test_bf16():
     close(b.to_fp32().get_preds()[0], b.model(all_of(b.dls.valid.dataset)[0]).sigmoid().detach(), eps=1e-6)
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='float16 is real there')
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_a_model_that_answers_in_16_bits_goes_on_in_32(dtype):
+    "Whoever converts inside the model needs no `to_bf16`: predictions, loss and metrics are of float32."
+    class Coarse(nn.Sequential):
+        def forward(self, x): return super().forward(x).to(dtype)
+    class Look(Callback):
+        def after_loss(self): seen.update({self.pred.dtype, self.loss.dtype})
+    seen, learn = set(), make(model=Coarse(net()), cbs=Look(), metrics=accuracy_multi)
+    quiet(learn, 'fit', 1)
+    preds, _ = learn.get_preds(act=lambda o: o)
+    assert seen == {torch.float32} and preds.dtype == torch.float32
+    with torch.no_grad(): coarse = torch.cat([learn.model(x) for x,_ in learn.dls.valid])
+    assert coarse.dtype == dtype and torch.equal(preds, coarse.float())
+
 def test_fp16_on_cpu_warns_and_uses_bf16():
     learn = make()
     with pytest.warns(UserWarning, match='bfloat16') as w: learn.to_fp16()
