@@ -2072,6 +2072,6 @@ d = { 'settings': { 'branch': 'main',
                                    'course_lib.vision.in_box': ('vision.html#in_box', 'course_lib/vision.py'),
                                    'course_lib.vision.is_bytes': ('vision.html#is_bytes', 'course_lib/vision.py'),
                                    'course_lib.vision.is_floats': ('vision.html#is_floats', 'course_lib/vision.py'),
-                                   'course_lib.vision.picture_size': ('vision.html#picture_size', 'course_lib/vision.py'),
+                                   'course_lib.vision.picture_wh': ('vision.html#picture_wh', 'course_lib/vision.py'),
                                    'course_lib.vision.show_image': ('vision.html#show_image', 'course_lib/vision.py'),
                                    'course_lib.vision.unless_padded': ('vision.html#unless_padded', 'course_lib/vision.py')}}}

@@ -710,9 +710,9 @@ def check_point_counts(points, n):
     odd = next((i for i,p in enumerate(points) if len(p) != n), None)
     if odd is not None: raise ValueError(f"Item {odd} has {len(points[odd])} points, but {n} are expected.")
 
-def check_point_has_picture(size):
-    "The size of the picture that a point lies in, which must be known. Raises `ValueError`."
-    if size is not None: return size
+def check_point_has_picture(wh):
+    "The `wh` of the picture that a point lies in, which must be known. Raises `ValueError`."
+    if wh is not None: return wh
     raise ValueError("There is a point, but no picture in this sample. To scale a point its picture is needed: "
                      "use ImageBlock and PointBlock together.")
 

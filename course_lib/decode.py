@@ -90,7 +90,7 @@ def read_source(
 
 # %% ../nbs/lib/decode.ipynb #6ca4f0ca
 class Encoded:
-    "A picture that was read and is not decoded yet: its bytes, its name, and its `size` (width, height) when upright."
+    "A picture that was read and is not decoded yet: bytes, name, and the `size` that Pillow would give it, upright."
     def __init__(self,
         data, # The bytes of a picture file
         name, # What errors call it
@@ -150,25 +150,25 @@ def decode(self:Encoded,
 # %% ../nbs/lib/decode.ipynb #0560beee
 def times_smaller(
     box,  # (left, top, right, bottom)
-    size, # (width, height) that it is scaled to
+    wh, # (width, height) that it is scaled to
 ) -> float:
     "How many times smaller `box` becomes, by the side that is scaled least."
     left, top, right, bottom = box
-    return min((right-left)/size[0], (bottom-top)/size[1])
+    return min((right-left)/wh[0], (bottom-top)/wh[1])
 
 # %% ../nbs/lib/decode.ipynb #7442baeb
 def cut_and_scale(
     im,   # A Pillow image
     box,  # (left, top, right, bottom) in its pixels; they need not be whole
-    size, # (width, height)
+    wh, # (width, height)
     resample=Image.Resampling.BILINEAR,
 ) -> Image.Image:
-    "The part `box` of `im`, scaled to `size` in one step."
+    "The part `box` of `im`, scaled to `wh` in one step."
     left, top, right, bottom = box
     outer = [math.floor(left), math.floor(top), min(math.ceil(right), im.width), min(math.ceil(bottom), im.height)]
     if outer != [0, 0, *im.size]: im = im.crop(outer)
     inner = [left-outer[0], top-outer[1], min(right-outer[0], im.width), min(bottom-outer[1], im.height)]
-    return Image.Image.resize(im, size, resample, box=inner)
+    return Image.Image.resize(im, wh, resample, box=inner)
 
 # %% ../nbs/lib/decode.ipynb #43deed43
 @patch
@@ -255,12 +255,12 @@ def reduced(self:LazyImage,
 @patch
 def crop_resize(self:LazyImage,
     box,  # (left, top, right, bottom)
-    size, # (width, height), as Pillow has it
+    wh, # (width, height), as Pillow has it
     resample=Image.Resampling.BILINEAR,
 ) -> LazyImage:
-    "Cut out `box` and scale it to `size`, in one step, decoding no more detail than that needs."
-    im, k = self.decoded(times_smaller(box, size))
-    return self.create(cut_and_scale(im, [v/k for v in box], size, resample))
+    "Cut out `box` and scale it to `wh`, in one step, decoding no more detail than that needs."
+    im, k = self.decoded(times_smaller(box, wh))
+    return self.create(cut_and_scale(im, [v/k for v in box], wh, resample))
 
 @patch
 def part(self:LazyImage,

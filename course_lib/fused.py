@@ -105,9 +105,9 @@ class StraightCut:
         first = next((x for x in sample if isinstance(x, LazyImage)), None)
         return self.cut.draw(sample, train), first is not None and first.is_jpeg
 
-    def place(self, size, chosen, jpeg) -> tuple:
+    def place(self, wh, chosen, jpeg) -> tuple:
         "As the cut's `place`, on whole pixels of the picture as decoded; and how many times smaller that is."
-        box, to = self.cut.place(size, chosen)
+        box, to = self.cut.place(wh, chosen)
         k = power_of_two(times_smaller(box, to)) if jpeg else 1
         return (box if k > 2 else to_whole_pixels(box, k)), to, k
 
@@ -120,8 +120,8 @@ class StraightCut:
 
     def points(self, p, drawn):
         "The points `p`, in -1..1 of the picture, after the cut."
-        (size, chosen), jpeg = drawn
-        box, to, _ = self.place(size, chosen, jpeg)
-        return self.cut.points(p, size, box, to)
+        (wh, chosen), jpeg = drawn
+        box, to, _ = self.place(wh, chosen, jpeg)
+        return self.cut.points(p, wh, box, to)
 
     def __repr__(self): return f'{self.cut}+ToTensor'

@@ -77,7 +77,7 @@ def _jobs(dest, seed, rows):
 def pascal_plan(n:int=1000,     # Scenes for training and validation
                 n_test:int=100, # Scenes for the test
                 seed=42
-               ) -> list:       # Of rows: file name, labels, is_valid (`None`: a test picture), (width, height)
+               ) -> list:       # Of rows: file name, labels, is_valid (`None`: a test picture), (height, width)
     "What to draw."
     r = Dice(f'pascal/{seed}')
     size = lambda: (375, 500) if r.maybe(.75) else (500, 375)
@@ -172,7 +172,7 @@ def bears_plan(n:int=130,      # Pictures of each kind
                n_two:int=90,   # Scenes with two kinds
                n_none:int=110, # Scenes without a bear
                seed=42
-              ) -> list:       # Of rows: file name, bears, is_valid, what else is there, (width, height)
+              ) -> list:       # Of rows: file name, bears, is_valid, what else is there, (height, width)
     "What to draw."
     r, rows = Dice(f'bears/{seed}'), []
     def add(folder, i, bears, valid, others):

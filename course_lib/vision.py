@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['imagenet_stats', 'Drawn', 'PILImage', 'TensorImage', 'ToTensor', 'is_bytes', 'is_floats', 'IntToFloatTensor',
-           'image_array', 'show_image', 'Normalize', 'ToNormalised', 'TensorPoint', 'picture_size', 'PointScaler',
+           'image_array', 'show_image', 'Normalize', 'ToNormalised', 'TensorPoint', 'picture_wh', 'PointScaler',
            'in_box', 'Cut', 'ResizeMethod', 'PadMode', 'Resize', 'RandomResizedCrop', 'CutToTensor', 'unless_padded',
            'OpenImage', 'ImageBlock']
 
@@ -39,8 +39,8 @@ class PILImage(LazyImage):
 def to_thumb(self:PILImage, h, w=None) -> PILImage:
     "A small copy at most `h` high and `w` wide (`w=h` unless given), with the sides in proportion; never enlarged."
     scale = min(1, h/self.height, (w or h)/self.width)
-    size = max(1, round(self.width*scale)), max(1, round(self.height*scale))
-    return self.crop_resize((0, 0, *self.size), size)
+    wh = max(1, round(self.width*scale)), max(1, round(self.height*scale))
+    return self.crop_resize((0, 0, *self.size), wh)
 
 # %% ../nbs/04_vision.ipynb #ed4bf1c9
 class TensorImage(TensorBase):
@@ -159,7 +159,7 @@ class TensorPoint(TensorBase):
         return ctx
 
 # %% ../nbs/04_vision.ipynb #f88718cb
-def picture_size(
+def picture_wh(
     sample, # A tuple
 ) -> tuple | None:
     "(width, height) of the first picture in `sample`, whatever its form; `None` if there is none."
@@ -174,65 +174,65 @@ class PointScaler(SampleTransform):
     def __init__(self, do_scale=True, y_first=False): self.do_scale, self.y_first = do_scale, y_first
 
     def draw(self, sample, train):
-        size = picture_size(sample)
-        return check_point_has_picture(size) if any(isinstance(x, TensorPoint) for x in sample) else size
+        wh = picture_wh(sample)
+        return check_point_has_picture(wh) if any(isinstance(x, TensorPoint) for x in sample) else wh
 
-    def apply(self, x, size):
+    def apply(self, x, wh):
         if not isinstance(x, TensorPoint): return x
         if self.y_first: x = x.flip(-1)
-        return x*2/tensor(size) - 1 if self.do_scale else x
+        return x*2/tensor(wh) - 1 if self.do_scale else x
 
 # %% ../nbs/04_vision.ipynb #fd230fde
 @patch
 def decode(self:PointScaler, sample):
     "The points of `sample` in pixels of its picture."
-    size = picture_size(sample)
-    def pixels(x): return (x.view(-1, 2) + 1)*tensor(size)/2 if isinstance(x, TensorPoint) else x
-    return sample if size is None else tuple(map(pixels, sample))
+    wh = picture_wh(sample)
+    def pixels(x): return (x.view(-1, 2) + 1)*tensor(wh)/2 if isinstance(x, TensorPoint) else x
+    return sample if wh is None else tuple(map(pixels, sample))
 
 # %% ../nbs/04_vision.ipynb #4c994ecb
 def in_box(
     p,    # Points in -1..1 of a picture
-    size, # (width, height) of that picture
+    wh, # (width, height) of that picture
     box,  # (left, top, right, bottom) of a part of it
 ) -> Tensor:
     "The points in -1..1 of the box; those outside of it are beyond -1 or 1."
     corner, far = tensor(box[:2]), tensor(box[2:])
-    return ((p + 1)*tensor(size)/2 - corner)*2/(far - corner) - 1
+    return ((p + 1)*tensor(wh)/2 - corner)*2/(far - corner) - 1
 
 # %% ../nbs/04_vision.ipynb #f123cac7
-Drawn = namedtuple('Drawn', 'size chosen') # the picture's (width, height), and what was chosen for its sample
+Drawn = namedtuple('Drawn', 'wh chosen') # the picture's (width, height), and what was chosen for its sample
 
 class Cut(SampleTransform):
     "Pictures brought to `size` (height, width): a box of each, scaled. A subclass says `choose` and `place`."
     order = Order.CUT
 
-    def choose(self, size, train):
-        "What is drawn once for a sample whose picture has `size` (width, height)."
-    def place(self, size, chosen) -> tuple:
-        "For a picture of `size` (width, height): box (left, top, right, bottom), and (width, height) it is scaled to."
+    def choose(self, wh, train):
+        "What is drawn once for a sample whose picture has `wh` (width, height)."
+    def place(self, wh, chosen) -> tuple:
+        "For a picture of `wh` (width, height): box (left, top, right, bottom), and (width, height) it is scaled to."
 
     def draw(self, sample, train):
-        size = picture_size(sample)
-        return Drawn(size, self.choose(size, train))
+        wh = picture_wh(sample)
+        return Drawn(wh, self.choose(wh, train))
 
 # %% ../nbs/04_vision.ipynb #21c9cbdb
 @patch
 def centre(self:Cut, to) -> tuple:
-    "The box (left, top, right, bottom) of this cut's size in the middle of a picture of size `to` (width, height)."
+    "The box (left, top, right, bottom) of this cut's size in the middle of a picture of `to` (width, height)."
     h, w = self.size
     left, top = (to[0] - w)//2, (to[1] - h)//2
     return left, top, left + w, top + h
 
 @patch
-def points(self:Cut, p, size, box, to):
-    "Points in -1..1 of a picture of `size` (width, height), after its `box` was scaled `to` (width, height)."
-    p, final = in_box(p, size, box), self.size[::-1]
+def points(self:Cut, p, wh, box, to):
+    "Points in -1..1 of a picture of `wh` (width, height), after its `box` was scaled `to` (width, height)."
+    p, final = in_box(p, wh, box), self.size[::-1]
     return p if to == final else p*tensor(to)/tensor(final)
 
 @patch
 def apply(self:Cut, x, drawn):
-    if isinstance(x, TensorPoint): return self.points(x, drawn.size, *self.place(drawn.size, drawn.chosen))
+    if isinstance(x, TensorPoint): return self.points(x, drawn.wh, *self.place(drawn.wh, drawn.chosen))
     if not isinstance(x, PILImage): return x
     box, to = self.place(x.size, drawn.chosen)
     x = x.crop_resize(box, to)
@@ -260,21 +260,21 @@ class Resize(Cut):
         self.method = check_choice('method', method, ('squish', 'crop', 'pad'))
         self.pad_mode = check_choice('pad_mode', pad_mode, pad_modes)
 
-    def choose(self, size, train):
+    def choose(self, wh, train):
         rng = item_rng()
         return (rng.random(), rng.random()) if train else (0.5, 0.5)
 
-    def place(self, size, chosen): return self.box(size, chosen), self.size[::-1]
+    def place(self, wh, chosen): return self.box(wh, chosen), self.size[::-1]
     def __repr__(self): return f'Resize({self.size[0]}x{self.size[1]}, {self.method})'
 
 # %% ../nbs/04_vision.ipynb #ea8ff07e
 @patch
 def box(self:Resize,
-    size, # (width, height) of a picture
+    wh, # (width, height) of a picture
     at,   # What part of the room that is left goes to the left, and above
 ) -> tuple:
     "The part (left, top, right, bottom) that is kept; padding reaches over the edges of the picture."
-    (w, h), (th, tw) = size, self.size
+    (w, h), (th, tw) = wh, self.size
     if self.method == 'squish': return 0, 0, w, h
     fit = max if self.method == 'pad' else min
     scale = fit(w/tw, h/th)
@@ -306,44 +306,44 @@ class RandomResizedCrop(Cut):
         self.size = height_and_width(size)
         self.min_scale, self.max_scale, self.ratio, self.val_xtra = min_scale, max_scale, ratio, val_xtra
 
-    def choose(self, size, train): return self.box(size, item_rng()) if train and size is not None else None
+    def choose(self, wh, train): return self.box(wh, item_rng()) if train and wh is not None else None
 
-    def place(self, size, chosen):
+    def place(self, wh, chosen):
         h, w = self.size
         if chosen is not None: return chosen, (w, h)
         extra = math.ceil(max(h, w)*self.val_xtra/8)*8
-        return (0, 0, *size), (w + extra, h + extra)
+        return (0, 0, *wh), (w + extra, h + extra)
 
 # %% ../nbs/04_vision.ipynb #3b7e1177
 @patch
-def draw_sides(self:RandomResizedCrop, size, rng) -> tuple:
-    "Width and height of a part of a picture of `size` (width, height). It may be too wide or too high."
+def draw_sides(self:RandomResizedCrop, wh, rng) -> tuple:
+    "Width and height of a part of a picture of `wh` (width, height). It may be too wide or too high."
     low, high = self.ratio
-    area = rng.uniform(self.min_scale, self.max_scale)*size[0]*size[1]
+    area = rng.uniform(self.min_scale, self.max_scale)*wh[0]*wh[1]
     ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
     return round(math.sqrt(area*ratio)), round(math.sqrt(area/ratio))
 
 @patch
-def largest(self:RandomResizedCrop, size) -> tuple:
-    "Width and height of the largest part of a picture of `size` (width, height) with an allowed ratio."
-    (w, h), (low, high) = size, self.ratio
+def largest(self:RandomResizedCrop, wh) -> tuple:
+    "Width and height of the largest part of a picture of `wh` (width, height) with an allowed ratio."
+    (w, h), (low, high) = wh, self.ratio
     return min(w, int(h*high)), min(h, int(w/low))
 
 # %% ../nbs/04_vision.ipynb #a60adbee
 @patch
 def box(self:RandomResizedCrop,
-    size, # (width, height) of a picture
+    wh, # (width, height) of a picture
     rng,  # A random generator with the functions of Python's `random`
 ) -> tuple:
     "The part (left, top, right, bottom) to cut out of it."
     for _ in range(10):
-        w, h = self.draw_sides(size, rng)
-        room = size[0] - w, size[1] - h
+        w, h = self.draw_sides(wh, rng)
+        room = wh[0] - w, wh[1] - h
         if w and h and min(room) >= 0:
             left, top = [rng.randint(0, r) for r in room]
             return left, top, left + w, top + h
-    w, h = self.largest(size)
-    left, top = (size[0] - w)//2, (size[1] - h)//2
+    w, h = self.largest(wh)
+    left, top = (wh[0] - w)//2, (wh[1] - h)//2
     return left, top, left + w, top + h
 
 @patch
