@@ -1,8 +1,12 @@
-import ast, os, re
+import ast, os, re, signal
 from pathlib import Path
 import pytest
 import notebooks # tools/
 from tests.helpers import LIB
+
+# Tests press Ctrl-C in programs that they start. Where pytest runs in the background of a shell, SIGINT is ignored,
+# and such programs would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault('MPLBACKEND', 'agg')
 
