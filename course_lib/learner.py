@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
-from .progress import FitProgress, SmoothLosses, clock, setting, where_in_fit, where_spoilt
+from .progress import FitProgress, SmoothLosses, clock, where_in_fit, where_spoilt
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
-from .precision import half_inside, in_float32
+from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
 from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses

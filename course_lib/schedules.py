@@ -134,10 +134,9 @@ class _Round:
 @patch
 @contextmanager
 def _going_round(self:Learner, n):
-    dls, self.dls = self.dls, copy.copy(self.dls)
-    self.dls.loaders = [_Round(dls.train, n), *dls.loaders[1:]]
-    try: yield
-    finally: self.dls = dls
+    dls = copy.copy(self.dls)
+    dls.loaders = [_Round(dls.train, n), *dls.loaders[1:]]
+    with setting(self, 'dls', dls): yield
 
 # %% ../nbs/08_schedules.ipynb #8c4e87a3
 @contextmanager
