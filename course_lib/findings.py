@@ -7,11 +7,8 @@ __all__ = ['Finding', 'label_findings', 'split_findings', 'table_findings', 'poi
            'number_findings']
 
 # %% ../nbs/lib/findings.ipynb #53ffb9e3
-import unicodedata
-from collections import Counter, defaultdict
 from dataclasses import dataclass
 from .core import *
-from .checks import brief, is_missing
 
 # %% ../nbs/lib/findings.ipynb #72b065ce
 @dataclass
