@@ -334,7 +334,7 @@ def one_batch(self:DataLoaders):
     "The first batch of a new training epoch."
     return self.train.one_batch()
 
-# %% ../nbs/02_dataloaders.ipynb #b7d37ce9
+# %% ../nbs/02_dataloaders.ipynb #12a7048c
 @patch
 def as_valid(self:DataLoaders,
     k:int=0, # Which loader: 0 training, 1 validation
