@@ -6,12 +6,12 @@
 __all__ = ['Part', 'download']
 
 # %% ../nbs/lib/downloads.ipynb #dl000003
-import json, os, re, time
+import json, re, time
 from pathlib import Path
 
 # %% ../nbs/lib/downloads.ipynb #dl000013
 class Part:
-    "The bytes of `url` that have come so far for the file `dest`, beside it as `.part`, and a note of what they are of."
+    "The bytes of `url` that have come so far for the file `dest`, beside it as `.part`, and a note on them."
     def __init__(self, url:str, dest:Path):
         self.url, self.file = url, dest.with_name(f'{dest.name}.part')
         self.note = self.file.with_name(f'{self.file.name}.json')
