@@ -328,7 +328,7 @@ class PointSetup:
     def __call__(self, v): return TensorPoint.create(v)
     def check_value(self, v): check_points(v)
     def setup(self, values): self.c = TensorPoint.create(values[0]).numel()
-    def check(self, values): check_point_counts([TensorPoint.create(v) for v in values], self.c//2)
+    def check(self, values): check_point_counts({i: TensorPoint.create(v) for i,v in values.items()}, self.c//2)
 
 # %% ../nbs/11_augment.ipynb #4a7d8212
 def count_outside(b) -> tuple:
