@@ -13,7 +13,7 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 ORDER = """core checks ahead decode fused progress checkpoint precision downloads datasets findings
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision losses metrics results learner schedules transfer augment regression export bears
-    sandbox cards quiz questions questionnaire all""".split()
+    sandbox cards worker quiz questions questionnaire all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."
