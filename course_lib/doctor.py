@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_threads', 'verify_images', 'counted', 'fault_findings',
-           'odd_findings', 'groups', 'near_pairs', 'joined', 'same_picture', 'twin_findings', 'copies',
+           'Oddity', 'odd_findings', 'groups', 'near_pairs', 'joined', 'same_picture', 'twin_findings', 'copies',
            'answer_findings', 'size_findings', 'Seen', 'see', 'failure_findings', 'target_findings', 'Report',
            'names_of', 'trial_findings', 'examine']
 
@@ -12,7 +12,8 @@ __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_thread
 import copy, hashlib, html, os, re, shutil, textwrap, time, warnings
 from collections import Counter, defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from PIL import Image, UnidentifiedImageError
 from .core import *
 from .ahead import load_ahead
@@ -78,7 +79,7 @@ def _decoded(encoded):
 
 # %% ../nbs/lib/doctor.ipynb #d0c7000c
 def _look_at_bytes(look, encoded):
-    look.digest, look.told = hashlib.blake2b(encoded.data, digest_size=16).digest(), f'It begins with {encoded.data[:12]}.'
+    look.digest = hashlib.blake2b(encoded.data, digest_size=16).digest()
     im = encoded.opened()
     look.kind, look.mode, look.size, look.told = im.format, im.mode, encoded.size[::-1], ''
     im, k, look.flawed = _decoded(encoded)
@@ -98,10 +99,13 @@ def _look(look, source):
     look.file = os.path.abspath(source)
     data, stat = read_file(source), os.stat(source)
     look.inode = stat.st_dev, stat.st_ino
-    look.told = f'It begins with {data[:12]}.'
+    look.told = f'it begins with {data[:12]}.'
     _look_at_bytes(look, Encoded(data, look.file))
 
 # %% ../nbs/lib/doctor.ipynb #d0c7000d
+def _plainly(error, look): # without what `naming` (room `decode`) put around it
+    return str(error).removeprefix(f'{look.file}: ').removeprefix('these bytes: ').partition('. The file is damaged')[0]
+
 def look_at(
     source, # A file name, bytes, an array, a tensor, a Pillow image
 ) -> Look:
@@ -112,21 +116,21 @@ def look_at(
     except Image.DecompressionBombError as e: look.fault, look.told = 'huge picture', str(e)
     except UnidentifiedImageError: look.fault = 'not a picture'
     except TypeError as e: look.fault, look.told = 'not a picture', str(e)
-    except Exception as e: look.fault, look.told = 'damaged picture', str(e)
+    except Exception as e: look.fault, look.told = 'damaged picture', _plainly(e, look)
     return look
 
 # %% ../nbs/lib/doctor.ipynb #d0c70010
-def _quietly():
-    return os.environ.get('COURSE_PROGRESS', '').lower() in ('off', '0', 'no')
+def _quietly(): return os.environ.get('COURSE_PROGRESS', '').lower() in ('off', '0', 'no')
 
 def each_in_threads(
-    f,       # Function of a position; it must be safe in several threads at once
-    n:int,   # Positions 0 to `n-1`
-    desc:str, # What the bar says
+    f,                # Function of a position; it must be safe in several threads at once
+    n:int,            # Positions 0 to `n-1`
+    desc:str,         # What the bar says
     patience:float=2, # Seconds after which a bar is shown
 ) -> list:
-    "`f` of each position, in order, in all cores. It goes away again, and takes its bar with it."
-    batches, done, view, start = [range(k, min(k+32, n)) for k in range(0, n, 32)], [], make_view([]), time.time()
+    "`f` of each position, in order, in all cores, with a bar that goes away at the end."
+    batches, done = [range(k, min(k+32, n)) for k in range(0, n, 32)], []
+    view, start = make_view([]), time.time()
     for values in load_ahead(f, batches, n_cores()):
         done += values
         if time.time() > start + patience and not _quietly(): view.meter(len(done), n, start, desc, '', unit='item')
@@ -140,7 +144,8 @@ def verify_images(
     fns = L(fns)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return L(fn for fn,bad in zip(fns, each_in_threads(lambda i: look_at(fns[i]).fault, len(fns), 'looking')) if bad)
+        faults = each_in_threads(lambda i: look_at(fns[i]).fault, len(fns), 'looking')
+    return L(fn for fn,fault in zip(fns, faults) if fault)
 
 # %% ../nbs/lib/doctor.ipynb #d0c70015
 def counted(
@@ -179,11 +184,12 @@ def fault_findings(
     "Pictures that cannot be had, by the kind of their fault."
     found = []
     for fault,(one, many, why) in _faults.items():
-        at = _where(looks, lambda o: o.fault == fault)
+        at = _where(looks, lambda o, fault=fault: o.fault == fault)
         if not at: continue
-        told = looks[at[0]].told
+        told = looks[at[0]].told # of the first
         cure = _most_missing(looks, at) if fault == 'missing file' and 2*len(at) > len(looks) else _leave_out
-        found.append(Finding(fault, f'{counted(len(at), one, many)}. {told}'.strip(), at, why, cure, 3, bad=True))
+        what = counted(len(at), one, many) + (f': {told}' if told else '.')
+        found.append(Finding(fault, what, at, why, cure, 3, bad=True))
     return found
 
 # %% ../nbs/lib/doctor.ipynb #d0c70019
@@ -199,32 +205,51 @@ def _long(look): return max(look.size) > 8*min(look.size)
 def _huge(look): return math.prod(look.size) > (Image.MAX_IMAGE_PIXELS or math.inf)
 
 # %% ../nbs/lib/doctor.ipynb #d0c7001a
-_oddities = [ # kind, test, what one is, what many are, why it matters, what cures it, how bad
-    ('flawed picture', lambda o: o.flawed, 'picture opens with a warning: a part of it may be garbled',
-     'pictures open with a warning: a part of each may be garbled', 'The decoder went on after an error.',
-     "PILImage.create(file).show() # look at it, and get it again", 2),
-    ('tiny picture', lambda o: min(o.size) < 16, 'picture is under 16 pixels high or wide',
-     'pictures are under 16 pixels high or wide', 'Enlarged, it is a blur: often a placeholder of a web page.',
-     'df = df.drop(df.index[report.find("tiny picture").items])', 2),
-    ('huge picture', _huge, 'picture is so large that Pillow warns', 'pictures are so large that Pillow warns',
-     'It takes seconds and gigabytes to open one.', 'PILImage.create(file).to_thumb(1000).save(file) # once', 2),
-    ('long picture', _long, 'picture is more than 8 times as long as wide', 'pictures are more than 8 times as long as wide',
-     'Little is left of it in a square: a crop sees a part, squishing crushes it.',
-     "item_tfms=Resize(224, 'pad')", 1),
-    ('other ending', _other_kind, 'file is of another kind than its ending says',
-     'files are of another kind than their endings say', 'It opens here; other programs may refuse it.',
-     "PILImage.create(file).save(file) # saved again as what its name says", 1),
-    ('blank picture', lambda o: o.thumb is not None and o.thumb.std() < 1, 'picture is of one colour',
-     'pictures are of one colour', 'There is nothing to learn from it but its label.',
-     'PILImage.create(file).show()', 1),
+class Oddity(NamedTuple):
+    "A way in which a picture that opens may be odd, and what a finding says of it."
+    kind:str
+    test:object # Function of a `Look`
+    one:str     # What one such picture is
+    many:str    # What several are
+    why:str
+    cure:str
+    level:int
+
+_oddities = [
+    Oddity('flawed picture', lambda o: o.flawed,
+           'picture opens with a warning: a part of it may be garbled',
+           'pictures open with a warning: a part of each may be garbled',
+           'The decoder met an error and went on.', 'PILImage.create(file).show() # look at it, and get it again', 2),
+    Oddity('tiny picture', lambda o: min(o.size) < 16,
+           'picture is under 16 pixels high or wide', 'pictures are under 16 pixels high or wide',
+           'Enlarged, it is a blur. Often it is a placeholder of a web page.',
+           'df = df.drop(df.index[report.find("tiny picture").items])', 2),
+    Oddity('huge picture', _huge, 'picture is so large that Pillow warns', 'pictures are so large that Pillow warns',
+           'It takes seconds and gigabytes to open one.', 'PILImage.create(file).to_thumb(2000).save(file) # once', 2),
 ]
 
-def odd_findings(looks) -> list:
+# %% ../nbs/lib/doctor.ipynb #6803208c
+_oddities += [
+    Oddity('long picture', _long, 'picture is more than 8 times as long as wide',
+           'pictures are more than 8 times as long as wide',
+           'In a square little is left of it: a crop sees a part, squishing crushes it.',
+           "item_tfms=Resize(224, 'pad')", 1),
+    Oddity('other ending', _other_kind, 'file is of another kind than its ending says',
+           'files are of another kind than their endings say', 'It opens here; other programs may refuse it.',
+           'PILImage.create(file).save(file) # saved again, as what its name says', 1),
+    Oddity('blank picture', lambda o: o.thumb is not None and o.thumb.std() < 1, 'picture is of one colour',
+           'pictures are of one colour', 'There is nothing to be seen in it.', 'PILImage.create(file).show()', 1),
+]
+
+def odd_findings(
+    looks, # Of each item a `Look`, or `None`
+) -> list:
     "Pictures that open, and are odd."
     found, fine = [], [None if o is None or o.fault else o for o in looks]
-    for kind, test, one, many, why, cure, level in _oddities:
-        at = _where(fine, test)
-        if at: found.append(Finding(kind, counted(len(at), one, many) + '.', at, why, cure, level))
+    for odd in _oddities:
+        at = _where(fine, odd.test)
+        if not at: continue
+        found.append(Finding(odd.kind, f'{counted(len(at), odd.one, odd.many)}.', at, odd.why, odd.cure, odd.level))
     return found + _colour_findings(fine)
 
 # %% ../nbs/lib/doctor.ipynb #d0c7001b
@@ -233,9 +258,11 @@ def _colour_findings(fine):
     grey, colour = _where(fine, lambda o: o.mode in _grey), _where(fine, lambda o: o.mode not in _grey)
     if not grey or not colour: return []
     few, which = (grey, 'grey') if len(grey) <= len(colour) else (colour, 'in colour')
-    what = f'{counted(len(few), "picture is", "pictures are")} {which}, the other {len(grey) + len(colour) - len(few):,} are not.'
-    return [Finding('grey and colour', what, few, 'All become RGB. If one class has all of the grey ones, the model '
-                    'learns that instead.', "df.iloc[report.find('grey and colour').items]['labels'].value_counts()", 1)]
+    n = len(grey) + len(colour) - len(few)
+    what = f'{counted(len(few), "picture is", "pictures are")} {which}, {n:,} {"is" if n == 1 else "are"} not.'
+    return [Finding('grey and colour', what, few,
+                    'All become RGB. But if one class has most of them, the model learns that instead.',
+                    "df.iloc[report.find('grey and colour').items]['labels'].value_counts()", 1)]
 
 # %% ../nbs/lib/doctor.ipynb #d0c7001d
 def groups(keys) -> list:
@@ -357,9 +384,9 @@ def answer_findings(
     sure = [g for way,gs in same if way != 'pixels' for g in gs]
     at = sorted({i for g in sure if len({answers[i] for i in g}) > 1 for i in g})
     if not at: return []
-    return [Finding('one picture, two answers', f'{counted(len(at), "item")} share their pictures with others, and differ '
-                    'in their labels.', at, 'The model is told two things about one picture. Is there one row for each '
-                    'label?', "df = df.groupby('fname', as_index=False).agg({'labels': ' '.join, 'is_valid': 'first'})", 2)]
+    return [Finding('one picture, two answers', f'{len(at):,} items share pictures, and have other answers.',
+                    at, 'The model is told two things about one picture. Is there one row for each label?',
+                    "df = df.groupby('fname', as_index=False).agg({'labels': ' '.join, 'is_valid': 'first'})", 2)]
 
 # %% ../nbs/lib/doctor.ipynb #d0c70031
 def _sizes_to_try(sizes):
@@ -400,7 +427,8 @@ class Seen:
     error:Exception=None # What it raised
 
 def _is_opener(f): # `OpenImage`, or `PILImage.create` itself
-    return isinstance(f, OpenImage) or isinstance(getattr(f, '__self__', None), type) and issubclass(f.__self__, LazyImage)
+    cls = getattr(f, '__self__', None)
+    return isinstance(f, OpenImage) or isinstance(cls, type) and issubclass(cls, LazyImage)
 
 def _target(f, value):
     "A target before `f` codes it, as plain data."
@@ -446,10 +474,10 @@ def failure_findings(
         if seen.error is not None: by_way[_way_to_fail(seen)].append(i)
     found = []
     for (step, kind, _),at in by_way.items():
-        told = brief(str(column[at[0]].error).strip("'\""), 300)
+        told = str(column[at[0]].error).strip("'")[:300]
         all_of = 'all items' if len(at) == len(column) > 1 else counted(len(at), 'item')
-        found.append(Finding('getter fails', f'`{step}` fails for {all_of}, the first with {kind}: {told}', at,
-                             'Data sets cannot be built with them.',
+        what = f'`{step}` fails for {all_of}, the first with {kind}: {told}'
+        found.append(Finding('getter fails', what, at, 'Data sets cannot be built with them.',
                              f'dblock.columns()[{k}](item_at(items, {at[0]})) # the whole error', 3, bad=True))
     return found
 
@@ -539,28 +567,36 @@ def __repr__(self:Report):
 # %% ../nbs/lib/doctor.ipynb #d0c70041
 _badges = {'mend first': '#b3261e', 'likely wrong': '#a84b00', 'worth a look': '#5f6670'} # with white: 5 or more
 
-def _cell(name, content, more=''):
-    rule = 'text-align:left;vertical-align:top;white-space:normal;padding:.4em .7em;border-bottom:1px solid rgba(127,127,127,.35)'
-    return f'<{name} style="{rule};{more}">{content}</{name}>'
+_looks = {
+    'th': 'text-align:left;padding:.4em .7em;border-bottom:1px solid rgba(127,127,127,.5)',
+    'td': 'text-align:left;vertical-align:top;white-space:normal;padding:.4em .7em;'
+          'border-bottom:1px solid rgba(127,127,127,.3)',
+    'badge': 'color:#fff;padding:.1em .5em;border-radius:3px;white-space:nowrap;font-size:.9em',
+    'items': 'opacity:.8;font-size:.92em;overflow-wrap:anywhere',
+    'cure': 'white-space:pre-wrap;overflow-wrap:anywhere;font-size:.92em',
+}
+
+def _tag(name, content, look, more=''): return f'<{name} style="{_looks[look]}{more}">{content}</{name}>'
 
 def _as_html(text): # what stands in `backquotes` is code
     return re.sub('`([^`]+)`', r'<code>\1</code>', html.escape(str(text), quote=False))
 
+# %% ../nbs/lib/doctor.ipynb #866cccb8
 def _html_row(row):
     level, what, items, why, cure = row
-    badge = (f'<span style="background:{_badges[level]};color:#fff;padding:.1em .5em;border-radius:3px;'
-             f'white-space:nowrap;font-size:.9em">{level}</span>')
-    code = f'<code style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:.92em">{html.escape(cure, quote=False)}</code>'
-    found = _as_html(what) + (f'<div style="opacity:.8;font-size:.92em;overflow-wrap:anywhere">items {_as_html(items)}</div>' if items else '')
-    return '<tr>' + ''.join([_cell('td', badge), _cell('td', found), _cell('td', _as_html(why)), _cell('td', code)]) + '</tr>'
+    found = _as_html(what) + (_tag('div', f'items {_as_html(items)}', 'items') if items else '')
+    cells = (_tag('span', level, 'badge', f';background:{_badges[level]}'), found, _as_html(why),
+             _tag('code', html.escape(cure, quote=False), 'cure'))
+    return '<tr>' + ''.join(_tag('td', o, 'td') for o in cells) + '</tr>'
 
 @patch
 def _repr_html_(self:Report):
     text = f'<p>{_as_html(self.head())}</p>'
     if not self: return text
-    heads = ''.join(_cell('th', o) for o in ('', 'what was found', 'why it matters', 'what cures it'))
+    heads = ''.join(_tag('th', o, 'th') for o in ('', 'what was found', 'why it matters', 'what cures it'))
     body = '\n'.join(map(_html_row, self.rows()))
-    return f'{text}<table style="border-collapse:collapse;max-width:70em"><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>'
+    return (f'{text}\n<table style="border-collapse:collapse;max-width:70em"><thead><tr>{heads}</tr></thead>\n'
+            f'<tbody>{body}</tbody></table>')
 
 # %% ../nbs/lib/doctor.ipynb #d0c70044
 def _common(files):
@@ -603,18 +639,25 @@ def _items_of(block, source):
     items = check_some_items(check_source(source if block.get_items is None else block.get_items(source)))
     return items if hasattr(items, '__getitem__') and hasattr(items, '__len__') else list(items)
 
-def _split_of(block, items):
-    "The splits that can be used, and what is wrong with those that were given."
-    everything, found = [list(range(len(items)))], []
+def _whole(kind, what, why, cure): # about no item in particular
+    return [Finding(kind, what, [], why, cure, 3)]
+
+def _told(error): return f'{type(error).__name__}: {str(error)[:400]}'
+
+# %% ../nbs/lib/doctor.ipynb #8554eb88
+def _positions(split, n): return [int(i) for i in split if isinstance(i, (int, np.integer)) and 0 <= i < n]
+
+def _splits_of(block, items):
+    "The splits that can be used, and what is wrong with those that the splitter gave."
+    n = len(items)
     try: splits = [list(s) for s in check_splitter(block.splitter(items), block.splitter)]
     except Exception as e:
-        return everything, [Finding('splitter fails', f'The splitter fails with {type(e).__name__}: {brief(str(e), 400)}', [],
-                                    'There is no validation set.', 'dblock.splitter(items) # the whole error', 3)]
-    try: check_splits(splits, len(items))
+        return [list(range(n))], _whole('splitter fails', f'The splitter fails with {_told(e)}',
+                                        'There is no validation set.', 'dblock.splitter(items) # the whole error')
+    try: return check_splits(splits, n), []
     except Exception as e:
-        found = [Finding('wrong split', f'{e}', [], 'Data sets cannot be built.', 'splitter=ColSplitter() # or another one', 3)]
-        splits = [[int(i) for i in s if isinstance(i, (int, np.integer)) and 0 <= i < len(items)] for s in splits]
-    return splits, found
+        return [_positions(s, n) for s in splits], _whole('wrong split', f'The split is refused: {_told(e)}',
+                                                          'Data sets cannot be built.', 'dblock.splitter(items)')
 
 def _parts(splits, n):
     "Of each item the number of its split, or `None`."
@@ -651,8 +694,8 @@ def trial_findings(
     if any(f.level == 3 and not f.bad for f in found) or len(bad) == len(items): return []
     try: _first_batches(*_without(block, items, splits, bad))
     except Exception as e:
-        what = f'Building data sets and a first batch fails with {type(e).__name__}: {brief(str(e), 400)}'
-        return [Finding('recipe fails', what, [], 'Training would stop there.', 'dblock.summary(source)', 3)]
+        return _whole('recipe fails', f'Building data sets and a first batch fails with {_told(e)}',
+                      'Training would stop there.', 'dblock.summary(source) # shows the step that fails')
     return []
 
 # %% ../nbs/lib/doctor.ipynb #d0c7004b
@@ -665,9 +708,9 @@ def _without(block, items, splits, bad):
     return other, items.iloc[keep] if hasattr(items, 'iloc') else L(items)[keep]
 
 # %% ../nbs/lib/doctor.ipynb #d0c7004d
-def _for_lists(f):
-    f.cure = re.sub(r'df = df\.drop\(df\.index\[(.*)\]\)', r'items = [o for i,o in enumerate(items) if i not in \1]', f.cure)
-    return f
+_drop, _keep = r'df = df\.drop\(df\.index\[(.*)\]\)', r'items = [o for i,o in enumerate(items) if i not in \1]'
+
+def _for_lists(finding): return replace(finding, cure=re.sub(_drop, _keep, finding.cure))
 
 def _sentence(n, splits, n_pictures):
     names = ['for training', 'for validation', *(f'in split {k}' for k in range(2, len(splits)))]
@@ -712,10 +755,10 @@ def check(self:DataBlock,
     with _leaving_no_trace():
         try: items = _items_of(self, source)
         except Exception as e:
-            what = f'There are no items: {type(e).__name__}: {brief(str(e), 400)}'
-            return Report([Finding('no items', what, [], 'There is nothing to train on.', 'dblock.get_items(source)', 3)],
-                          'Looked at nothing.')
-        return examine(self, items, *_split_of(self, items), y_range)
+            found = _whole('no items', f'There are no items: {_told(e)}', 'There is nothing to train on.',
+                           'dblock.get_items(source) # should list some')
+            return Report(found, 'Looked at nothing.')
+        return examine(self, items, *_splits_of(self, items), y_range)
 
 # %% ../nbs/lib/doctor.ipynb #d0c70051
 @patch
@@ -724,9 +767,7 @@ def without_bad(self:DataBlock, source) -> tuple:
     items = _items_of(self, source)
     splits = check_splits(check_splitter(self.splitter(items), self.splitter), len(items))
     with _leaving_no_trace(): report = examine(self, items, splits, [])
-    if not report.bad: return self, source
     why = '; '.join(f'{f.kind}: {len(f.items):,}' for f in report if f.bad)
-    if len(report.bad) == len(items): raise ValueError(f"All {len(items)} items are bad ({why}): nothing is left to train on. "
-                                                       "Look at the report, `dblock.check(source)`.")
-    print(f'Left out {len(report.bad):,} of {len(items):,} items ({why}).')
-    return _without(self, items, splits, set(report.bad))
+    bad = check_some_are_good(report.bad, len(items), why)
+    if bad: print(f'Left out {len(bad):,} of {len(items):,} items ({why}).')
+    return _without(self, items, splits, set(bad))
