@@ -223,7 +223,7 @@ _oddities = [
     Oddity('tiny picture', lambda o: min(o.size) < 16,
            'picture is under 16 pixels high or wide', 'pictures are under 16 pixels high or wide',
            'Enlarged, it is a blur. Often it is a placeholder of a web page.',
-           'df = df.drop(df.index[report.find("tiny picture").items])', 2),
+           "df = df.drop(df.index[report.find('tiny picture').items]).reset_index(drop=True)", 2),
     Oddity('huge picture', _huge, 'picture is so large that Pillow warns', 'pictures are so large that Pillow warns',
            'It takes seconds and gigabytes to open one.', 'PILImage.create(file).to_thumb(2000).save(file) # once', 2),
 ]
@@ -352,7 +352,8 @@ def _twin_finding(way, across, found):
            'It counts as often as it is there.')
     return Finding(f'same picture {"across splits" if across else "twice"}, by {way}',
                    f'{items}, {where}, {_same[way]}.', sorted(i for g in found for i in g), why,
-                   'df = df.drop(df.index[report.copies])', 3 if across else 1 if way == 'pixels' else 2)
+                   'df = df.drop(df.index[report.copies]).reset_index(drop=True)',
+                   3 if across else 1 if way == 'pixels' else 2)
 
 def twin_findings(
     same,  # What `same_picture` gives
@@ -381,12 +382,14 @@ def answer_findings(
     answers, # Of each item its targets, as something that can be compared
 ) -> list:
     "Pictures that are there more than once, with different answers."
-    sure = [g for way,gs in same if way != 'pixels' for g in gs]
-    at = sorted({i for g in sure if len({answers[i] for i in g}) > 1 for i in g})
-    if not at: return []
-    return [Finding('one picture, two answers', f'{len(at):,} items share pictures, and have other answers.',
-                    at, 'The model is told two things about one picture. Is there one row for each label?',
-                    "df = df.groupby('fname', as_index=False).agg({'labels': ' '.join, 'is_valid': 'first'})", 2)]
+    def differing(way): return {i for g in dict(same)[way] if len({answers[i] for i in g}) > 1 for i in g}
+    rows, files = differing('name'), differing('link') | differing('bytes')
+    if not rows and not files: return []
+    cure = "PILImage.create(file).show() # which answer is right?"
+    if rows: cure = "df = df.groupby('fname', as_index=False).agg({'labels': ' '.join, 'is_valid': 'first'})"
+    why = 'The model is told two things about one picture.' + ' Is there one row for each label?'*bool(rows)
+    return [Finding('one picture, two answers', f'{len(rows | files):,} items share pictures, and have other answers.',
+                    sorted(rows | files), why, cure, 2)]
 
 # %% ../nbs/lib/doctor.ipynb #d0c70031
 def _sizes_to_try(sizes):
@@ -708,7 +711,8 @@ def _without(block, items, splits, bad):
     return other, items.iloc[keep] if hasattr(items, 'iloc') else L(items)[keep]
 
 # %% ../nbs/lib/doctor.ipynb #d0c7004d
-_drop, _keep = r'df = df\.drop\(df\.index\[(.*)\]\)', r'items = [o for i,o in enumerate(items) if i not in \1]'
+_drop = r'df = df\.drop\(df\.index\[(.*)\]\)(\.reset_index\(drop=True\))?'
+_keep = r'items = [o for i,o in enumerate(items) if i not in \1]'
 
 def _for_lists(finding): return replace(finding, cure=re.sub(_drop, _keep, finding.cure))
 
