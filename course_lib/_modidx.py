@@ -2333,6 +2333,6 @@ d = { 'settings': { 'branch': 'main',
                                    'course_lib.worker.packed': ('lib/worker.html#packed', 'course_lib/worker.py'),
                                    'course_lib.worker.portable': ('lib/worker.html#portable', 'course_lib/worker.py'),
                                    'course_lib.worker.running': ('lib/worker.html#running', 'course_lib/worker.py'),
-                                   'course_lib.worker.serve': ('lib/worker.html#serve', 'course_lib/worker.py'),
+                                   'course_lib.worker.serve_answers': ('lib/worker.html#serve_answers', 'course_lib/worker.py'),
                                    'course_lib.worker.stand_in': ('lib/worker.html#stand_in', 'course_lib/worker.py'),
                                    'course_lib.worker.warm_up': ('lib/worker.html#warm_up', 'course_lib/worker.py')}}}
