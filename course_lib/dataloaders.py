@@ -10,7 +10,7 @@ import copy
 from contextlib import closing
 from .core import *
 from .ahead import load_ahead, stack
-from .draws import own_draws, item_rng
+from .draws import own_draws
 from .checks import *
 
 # %% ../nbs/02_dataloaders.ipynb #5778c181
