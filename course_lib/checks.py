@@ -10,20 +10,20 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'noting', 'ab
            'check_fraction', 'no_such_column', 'table_column', 'check_true_or_false', 'check_one_label',
            'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names', 'check_encoded',
            'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_new_items',
-           'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
-           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop', 'check_stds',
-           'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss', 'check_columns',
-           'check_average', 'one_number', 'check_metric_made', 'check_metric_callable', 'check_event_names',
-           'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice',
-           'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items', 'check_shows',
-           'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
-           'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size',
-           'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal',
-           'check_before_camera', 'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers',
-           'transform_is_code', 'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only',
-           'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes',
-           'check_answers']
+           'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range',
+           'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
+           'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
+           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
+           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
+           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
+           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
+           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
+           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
+           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, operator, warnings
@@ -389,6 +389,17 @@ def check_new_items(items):
         raise TypeError(f"A list of items is expected; for one: `[{str(items)!r}]`.")
     if not len(items): raise ValueError("There are no items to predict.")
     return items
+
+# %% ../nbs/lib/checks.ipynb #a901c0d3
+def check_some_are_good(
+    bad:list, # Positions
+    n:int,    # The number of items
+    why:str,  # What is wrong with them
+) -> list:
+    "Positions of bad items, not all there are. Raises `ValueError`."
+    if len(bad) < n: return bad
+    raise ValueError(f"All {n} items are bad ({why}): nothing is left to train on. "
+                     "Look at the report of `dblock.check(source)`.")
 
 # %% ../nbs/lib/checks.ipynb #5ef415d1
 import os
