@@ -196,7 +196,11 @@ def _copy_for(line, requests):
     finally: os._exit(0)
 
 # %% ../nbs/lib/worker.ipynb #wk000026
-_serve = 'import sys; sys.path[:] = {path!r}; from course_lib.worker import serve_answers; serve_answers({fd}, *{modules!r})'
+_serve = '''
+import sys
+sys.path[:] = {path!r}
+from course_lib.worker import serve_answers
+serve_answers({fd}, *{modules!r})'''
 needed = ['pandas'] # modules that the process imports before it waits
 
 class _Waiting:
