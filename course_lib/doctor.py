@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from .core import *
 from .ahead import load_ahead
 from .checks import *
+from .tables import *
 from .decode import Encoded, LazyImage
 from .progress import make_view
 from .dataloaders import *
@@ -653,7 +654,7 @@ def _positions(split, n): return [int(i) for i in split if isinstance(i, (int, n
 def _splits_of(block, items):
     "The splits that can be used, and what is wrong with those that the splitter gave."
     n = len(items)
-    try: splits = [list(s) for s in check_splitter(block.splitter(items), block.splitter)]
+    try: splits = [list(s) for s in block.split(items)]
     except Exception as e:
         return [list(range(n))], _whole('splitter fails', f'The splitter fails with {_told(e)}',
                                         'There is no validation set.', 'dblock.splitter(items) # the whole error')
@@ -769,7 +770,7 @@ def check(self:DataBlock,
 def without_bad(self:DataBlock, source) -> tuple:
     "A recipe without the items that one cannot train on, and its items. Says how many were left out, and why."
     items = _items_of(self, source)
-    splits = check_splits(check_splitter(self.splitter(items), self.splitter), len(items))
+    splits = check_splits(self.split(items), len(items))
     with _leaving_no_trace(): report = examine(self, items, splits, [])
     why = '; '.join(f'{f.kind}: {len(f.items):,}' for f in report if f.bad)
     bad = check_some_are_good(report.bad, len(items), why)
