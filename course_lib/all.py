@@ -26,6 +26,7 @@ from .samples import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .doctor import verify_images
 from .losses import *
 from .metrics import *
 from .learner import *
