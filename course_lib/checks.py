@@ -10,19 +10,20 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'check_valid_loader', 'check_fraction', 'no_such_column', 'table_column', 'check_true_or_false',
            'check_one_label', 'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names',
            'check_encoded', 'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters',
-           'check_new_items', 'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice',
-           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
-           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
-           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
-           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
-           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
-           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides',
-           'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points',
-           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
-           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_new_items', 'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange',
+           'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width',
+           'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers',
+           'ask_for_a_loss', 'check_columns', 'check_average', 'one_number', 'check_metric_made',
+           'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader', 'check_some_targets',
+           'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group',
+           'check_opens_items', 'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
+           'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
+           'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values',
+           'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors',
+           'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
            'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
@@ -399,6 +400,17 @@ def check_new_items(items):
     if not len(items): raise ValueError("There are no items to predict.")
     return items
 
+# %% ../nbs/lib/checks.ipynb #a901c0d3
+def check_some_are_good(
+    bad:list, # Positions
+    n:int,    # The number of items
+    why:str,  # What is wrong with them
+) -> list:
+    "Positions of bad items, not all there are. Raises `ValueError`."
+    if len(bad) < n: return bad
+    raise ValueError(f"All {n} items are bad ({why}): nothing is left to train on. "
+                     "Look at the report of `dblock.check(source)`.")
+
 # %% ../nbs/lib/checks.ipynb #5ef415d1
 import os
 
@@ -413,6 +425,34 @@ def check_pixels(a):
     "An array that makes a picture: uint8, `[H,W]` or `[H,W,3]` (or 4, with transparency). Raises `TypeError`."
     if a.dtype == np.uint8 and a.shape[2:] in ((), (3,), (4,)): return a
     raise TypeError(f"An array of uint8, [H,W] or [H,W,3], makes a picture, but this is {a.dtype} {list(a.shape)}.")
+
+# %% ../nbs/lib/checks.ipynb #bd3e2407
+class UnknownRange(ValueError):
+    "Grey values of which nobody can say what is black and what is white."
+
+def check_grey_range(v) -> float:
+    "The highest of the grey values `v`, if their range tells what is white. Raises `UnknownRange`."
+    low, high = v.min(), v.max()
+    is_float = v.dtype.kind == 'f'
+    if -1/255 <= low and high <= 1 + 1/255 and is_float: return high
+    if low >= 0 and (high >= 16 or not is_float) and high < 2**16: return high
+    raise UnknownRange(f"its grey values reach from {low:g} to {high:g}, and which of them is white cannot be known: "
+                       "expected are floats from 0 to 1, or numbers from 0 to 255, to 4095 or to 65535. "
+                       "Let `get_x` return an array of uint8, scaled as you want it.")
+
+# %% ../nbs/lib/checks.ipynb #5a132bf8
+def too_many_pixels(name, e):
+    "The error for a picture that Pillow will not open, because of its size."
+    return type(e)(f"{name}: {str(e).split(',')[0]}. Make it smaller once, with another program; "
+                   "or, if you trust it, say `PIL.Image.MAX_IMAGE_PIXELS = None` first.")
+
+def warn_of_many_pixels(name, wh):
+    "Warn of a picture with more pixels than Pillow likes."
+    from PIL import Image
+    n = wh[0]*wh[1]
+    if not Image.MAX_IMAGE_PIXELS or n <= Image.MAX_IMAGE_PIXELS: return
+    warnings.warn(f"{name} has {n/1e6:.0f} million pixels, and is decoded in each epoch. "
+                  "Make it smaller once, before training.", Image.DecompressionBombWarning, stacklevel=2)
 
 # %% ../nbs/lib/checks.ipynb #fee80c6c
 def check_file(fn):

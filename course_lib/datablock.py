@@ -314,6 +314,11 @@ def add(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
     return type(self)(self.all_tfms + L(tfms), self.split_idx)
 
+@patch
+def for_split(self:Pipeline, split_idx:int) -> Pipeline:
+    "The same transforms for training (0) or validation (1)."
+    return type(self)(self.all_tfms, split_idx)
+
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _as_list(g):
     if g is None: return []
@@ -406,9 +411,11 @@ def dataloaders(self:DataBlock,
     num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
+    skip_bad:bool=False,  # Leave out the items that `check` calls bad?
     **kwargs              # More settings of a `DataLoader`
 ) -> DataLoaders:
     "The `DataLoaders` that this recipe makes of `source`."
+    if skip_bad: self, source = self.without_bad(source) # room `doctor`
     dsets = self.datasets(source, verbose=verbose)
     if num_workers is None: num_workers = min(8, n_cores())
     sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)
