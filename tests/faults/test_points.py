@@ -131,9 +131,11 @@ def test_pairs_named_at_the_flip():
     assert Flip(1., pairs=[(0, 1)])(p).tolist() == [[[-.5, tensor(.2).item()], [.5, 0.]]]
     both = Pipeline([Flip(1., pairs=[(0, 1)]), Zoom(p=0.), Dihedral(0.)])
     assert len(both.tfms) == 1
-    torch.testing.assert_close(both((TensorImage(torch.rand(1, 3, 8, 8)), p))[1].plain(), p.plain().flip(1)*tensor([-1, 1]))
+    moved = both((TensorImage(torch.rand(1, 3, 8, 8)), p))[1].plain()
+    torch.testing.assert_close(moved, p.plain().flip(1)*tensor([-1, 1]))
 
-@pytest.mark.parametrize('tfms', [Flip(1.), aug_transforms(), [Rotate(), Dihedral()], aug_transforms(flip_vert=True)], ids=str)
+@pytest.mark.parametrize('tfms', [
+    Flip(1.), aug_transforms(), [Rotate(), Dihedral()], aug_transforms(flip_vert=True)], ids=str)
 def test_several_points_in_a_mirror_without_a_word_of_pairs(files, tfms):
     _, told = said(lambda: list(loaders(files, eyes, batch_tfms=tfms).train))
     assert len(told) == 1 and 'PointBlock(pairs=' in told[0] and 'do_flip=False' in told[0]
@@ -152,7 +154,8 @@ def test_wrong_pairs_are_refused_when_built(files, pairs, says):
 
 @pytest.mark.parametrize('numbers,flip,told', [
     ([10., 40.], True, 1), ([10, 40, 60, 50], True, 1), (np.array([10., 40.]), True, 1), ([10., 40.], False, 0),
-    (33., True, 0), ([33.], True, 0), ([12., -20.], True, 0), ([10., 20., 30.], True, 0), ([.2, .8], True, 0), ([3, 5], True, 0)])
+    (33., True, 0), ([33.], True, 0), ([12., -20.], True, 0), ([10., 20., 30.], True, 0), ([.2, .8], True, 0),
+    ([3, 5], True, 0)])
 def test_places_as_mere_numbers_in_a_mirror(files, numbers, flip, told):
     tfms = aug_transforms(do_flip=flip)
     assert len(said(lambda: loaders(files, lambda i: numbers, RegressionBlock, batch_tfms=tfms).one_batch())[1]) == told
