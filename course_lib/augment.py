@@ -15,8 +15,8 @@ from functools import reduce
 import torch.nn.functional as F
 from .core import *
 from .checks import (
-    UnknownShape, check_batch_of_points, check_choice, check_crop_size, check_magnitude, check_pairs, check_point_counts,
-    check_points, height_and_width, mirrors, warn_of_points, warn_of_sides, warn_of_values)
+    UnknownShape, check_batch_of_points, check_choice, check_crop_size, check_magnitude, check_pairs,
+    check_point_counts, check_points, height_and_width, mirrors, warn_of_points, warn_of_sides, warn_of_values)
 from .decode import pad_modes
 from .fused import does_earlier, faster_together
 from .dataloaders import *
