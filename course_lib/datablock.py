@@ -7,7 +7,7 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
            'TensorCategory', 'TensorMultiCategory', 'Category', 'as_category', 'Categorize', 'MultiCategory',
            'MultiCategorize', 'OneHotEncode', 'MultiCategorizeOneHot', 'EncodedMultiCategorize', 'RegressionSetup',
            'TransformBlock', 'CategoryBlock', 'MultiCategoryBlock', 'RegressionBlock', 'Order', 'SampleTransform',
-           'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader', 'check_encoded_columns']
+           'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, inspect
@@ -216,6 +216,13 @@ class EncodedMultiCategorize:
     def __call__(self, v): return TensorMultiCategory(torch.as_tensor(np.asarray(v, dtype='float32')))
     def decode(self, v): return MultiCategory(self.vocab[int(i)] for i in OneHotEncode().decode(v))
 
+# %% ../nbs/03_datablock.ipynb #d89e22c7
+@patch
+def check_reader(self:EncodedMultiCategorize, reader, items):
+    "A getter that says which columns it reads must read them in the order of the vocab, if they have its names."
+    cols, names = getattr(reader, 'cols', None), getattr(items, 'columns', None)
+    if cols is not None and names is not None: check_same_order([names[place_of(names, c)] for c in cols], self.vocab)
+
 # %% ../nbs/03_datablock.ipynb #fc08a5d2
 class RegressionSetup:
     "Numbers as a float32 tensor."
@@ -223,7 +230,11 @@ class RegressionSetup:
     def __init__(self, c=None): self.c = c
     def check_value(self, v): check_numbers(v)
     def setup(self, values): self.c = self.c or np.size(values[0])
-    def check(self, values): check_one_size(values, self.c)
+    def check(self, values):
+        check_one_size(values, self.c)
+        self.may_be_places = look_like_places(list(values.values()))
+    def check_tfms(self, tfms):
+        if self.may_be_places and mirrors(tfms): warn_of_places(self.c)
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
@@ -398,7 +409,8 @@ def datasets(self:DataBlock,
     splits = self.split(items)
     if verbose: print(f'{len(splits)} datasets of sizes {", ".join(str(len(s)) for s in splits)}')
     columns = self.columns()
-    for c in columns: check_encoded_columns(c, items)
+    for c in columns:
+        if c.fns and hasattr(c.fns[-1], 'check_reader'): c.fns[-1].check_reader(c.fns[0], items)
     return Datasets(items, columns, splits=splits, n_inp=self.n_inp)
 
 # %% ../nbs/03_datablock.ipynb #84bed007
@@ -415,7 +427,7 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
 @patch
 def watch(self:DataBlock, split_idx:int):
     "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
-    watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
+    watches = [partial(copy.copy(b.watch), split_idx=split_idx) for b in self.blocks if b.watch is not None]
     def watch_all(batches):
         for w in watches: batches = w(batches)
         return batches
@@ -427,6 +439,7 @@ def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
     k, train = ds.split_idx, ds.split_idx == 0
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    if train: check_tfms(ds.columns, after_batch.tfms)
     return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
                       after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 
@@ -645,11 +658,3 @@ def of_table(self:ColReader,
     if self.label_delim is not None:
         for c in columns: warn_of_missing_labels(c.name, int(c.isna().sum()), len(c))
     return [self._joined(values) for values in zip(*([self._one(v) for v in c] for c in columns))]
-
-# %% ../nbs/03_datablock.ipynb #f0ef24b9
-def check_encoded_columns(column, items):
-    "A `Column` that reads encoded labels in the order of the vocab, if the columns have its names."
-    reader, target = [*column.fns[:1], None][0], [None, *column.fns][-1]
-    if not (isinstance(reader, ColReader) and isinstance(target, EncodedMultiCategorize)): return
-    names = getattr(items, 'columns', None) # a list of rows has none
-    if names is not None: check_same_order([names[place_of(names, c)] for c in reader.cols], target.vocab)
