@@ -379,10 +379,10 @@ def copies(same, parts) -> list:
 # %% ../nbs/lib/doctor.ipynb #d0c7002f
 def answer_findings(
     same,    # What `same_picture` gives
-    answers, # Of each item its targets, as something that can be compared
+    answers, # Of each item its targets
 ) -> list:
     "Pictures that are there more than once, with different answers."
-    def differing(way): return {i for g in dict(same)[way] if len({answers[i] for i in g}) > 1 for i in g}
+    def differing(way): return {i for g in dict(same).get(way, []) if len({repr(answers[i]) for i in g}) > 1 for i in g}
     rows, files = differing('name'), differing('link') | differing('bytes')
     if not rows and not files: return []
     cure = "PILImage.create(file).show() # which answer is right?"
@@ -486,6 +486,7 @@ def failure_findings(
 
 # %% ../nbs/lib/doctor.ipynb #d0c7003a
 def _coder(column): return first(f for f in column.fns if hasattr(f, 'target_kind'))
+def _label_columns(column): return [c for f in column.fns if isinstance(f, ColReader) for c in f.cols]
 
 def target_findings(
     column,  # A `Column`
@@ -500,9 +501,10 @@ def target_findings(
     if f.target_kind == 'points': return point_findings(values, sizes)
     if f.target_kind == 'numbers': return number_findings(values, y_range)
     if not hasattr(f, 'names'): return encoded_findings(values, list(f.vocab), splits)
+    col = (_label_columns(column) or ['labels'])[0]
     delim = getattr(column.fns[0], 'label_delim', None)
-    multi = f.target_kind == 'multicategory'
-    return label_findings(values, splits, vocab=list(f.vocab) if f.given else None, multi=multi, delim=delim)
+    return label_findings(values, splits, vocab=list(f.vocab) if f.given else None,
+                          multi=f.target_kind == 'multicategory', delim=delim, col=col)
 
 # %% ../nbs/lib/doctor.ipynb #d0c7003c
 _levels = {3: 'mend first', 2: 'likely wrong', 1: 'worth a look'}
@@ -570,6 +572,7 @@ def __repr__(self:Report):
 # %% ../nbs/lib/doctor.ipynb #d0c70041
 _badges = {'mend first': '#b3261e', 'likely wrong': '#a84b00', 'worth a look': '#5f6670'} # with white: 5 or more
 
+_heads = {'': '8em', 'what was found': '38%', 'why it matters': '24%', 'what cures it': 'auto'} # and their widths
 _looks = {
     'th': 'text-align:left;padding:.4em .7em;border-bottom:1px solid rgba(127,127,127,.5)',
     'td': 'text-align:left;vertical-align:top;white-space:normal;padding:.4em .7em;'
@@ -596,10 +599,10 @@ def _html_row(row):
 def _repr_html_(self:Report):
     text = f'<p>{_as_html(self.head())}</p>'
     if not self: return text
-    heads = ''.join(_tag('th', o, 'th') for o in ('', 'what was found', 'why it matters', 'what cures it'))
+    heads = ''.join(_tag('th', o, 'th', f';width:{width}') for o,width in _heads.items())
     body = '\n'.join(map(_html_row, self.rows()))
-    return (f'{text}\n<table style="border-collapse:collapse;max-width:70em"><thead><tr>{heads}</tr></thead>\n'
-            f'<tbody>{body}</tbody></table>')
+    return (f'{text}\n<table style="border-collapse:collapse;width:100%;max-width:75em">\n'
+            f'<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>')
 
 # %% ../nbs/lib/doctor.ipynb #d0c70044
 def _common(files):
@@ -673,8 +676,6 @@ def _picture_findings(block, looks):
     found = fault_findings(looks) + odd_findings(looks)
     return found + _unless_it_fails(size_findings, looks, block)
 
-def _label_columns(column): return [c for f in column.fns if isinstance(f, ColReader) for c in f.cols]
-
 def _table_findings(items, columns, splits):
     if not _is_table(items): return []
     last = _coder(columns[-1])
@@ -740,7 +741,7 @@ def examine(
     for c,column in zip(columns, seen):
         found += _unless_it_fails(target_findings, c, [s.value for s in column], sizes, splits, y_range)
     same = same_picture(looks[0]) if looks else []
-    found += twin_findings(same, parts) + answer_findings(same, [repr(row[-1].value) for row in walked])
+    found += twin_findings(same, parts) + answer_findings(same, [s.value for s in seen[-1]])
     found += _unless_it_fails(split_findings, splits, n)
     found += _unless_it_fails(_table_findings, items, columns, splits)
     found += trial_findings(block, items, splits, found)
