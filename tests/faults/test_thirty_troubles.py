@@ -384,7 +384,7 @@ def at(df, **changed):
     (dict(_3=[[700, 100]], _9=[[20, -4]]), 'point outside', [3, 9]),
     (dict(_4=[[0, 0]]), 'point at (0, 0)', [4]),
     (dict(_5=[[.4, .6]]), 'share for pixels', [5]),
-    (dict(_6=[[np.nan, 3]]), 'getter fails', [6]), # as `PointBlock` refuses it
+    (dict(_6=[[np.nan, 3]]), 'missing point', [6]),
     (dict(_6=np.nan), 'missing point', [6]),
     (dict(_7=[[100, 90], [120, 99]]), 'another number of points', [7])], ids=lambda o: o if isinstance(o, str) else '')
 def test_points(heads, changed, kind, items):
