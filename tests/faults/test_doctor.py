@@ -249,6 +249,20 @@ def test_pictures_in_memory():
     report = DataBlock((ImageBlock, CategoryBlock), get_y=lambda im: 'a', splitter=IndexSplitter([0, 6])).check(ims)
     assert report.find('same picture across splits, by bytes').items == [2, 6]
 
+def test_no_pictures_at_all(block, df):
+    words = DataBlock((TransformBlock, MultiCategoryBlock), get_x=ColReader('fname'), splitter=ColSplitter(),
+                      get_y=ColReader('labels', label_delim=' '))
+    report = words.check(df)
+    assert report.bad == [] and 'picture' not in report.looked_at and about_pictures(report) == {}
+    numbers = DataBlock((TransformBlock, RegressionBlock), get_x=ColReader('fname'), get_y=lambda row: 1/row.name)
+    assert numbers.check(df).find('getter fails').items == [0]
+
+def test_two_pictures_in_a_sample(block, df, folder):
+    spoil_half(folder)
+    pairs = DataBlock((ImageBlock, ImageBlock, CategoryBlock), get_x=[ColReader('fname', pref=folder)]*2,
+                      get_y=lambda row: 'ab'[row.name % 2], splitter=ColSplitter(), item_tfms=Resize(16))
+    assert pairs.check(df).bad == [3]
+
 def test_points(block, df):
     df['x'], df['y'] = range(10, 22), range(20, 32)
     points = block(PointBlock, get_y=ColReader(['x', 'y']))
