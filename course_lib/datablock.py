@@ -404,6 +404,7 @@ def split(self:DataBlock, items):
     splits = [positions_of(s, items) for s in splits]
     return check_goes_by_position(splits, self.splitter, items, state)
 
+# %% ../nbs/03_datablock.ipynb #7accfbac
 @patch
 def datasets(self:DataBlock,
     source,             # A DataFrame, a folder, or what `get_items` takes
@@ -604,6 +605,7 @@ def _like(items, trained):
     if hasattr(items, 'columns') or {kind_of_item(o) for o in (trained, *items)} != {'file'}: return items
     return [o if isinstance(o, kind) else kind(o) for o in items]
 
+# %% ../nbs/03_datablock.ipynb #21618287
 @patch
 def test_set(self:Datasets,
     items,                  # A list of them, or a DataFrame
