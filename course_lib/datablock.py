@@ -10,12 +10,13 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
            'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
-import copy, inspect
+import copy
 from itertools import chain
 from .core import *
 from .checks import *
 from .tables import *
 from .checkpoint import Described
+from .functions import as_step, made, our_classes, transform_list
 from .fused import earlier, fuse
 from .dataloaders import *
 
@@ -271,7 +272,8 @@ def RegressionBlock(n_out=None) -> TransformBlock:
 # %% ../nbs/03_datablock.ipynb #7a4186fa
 class Order:
     "When it is a transform's turn: lower numbers come first."
-    VALUE = 0      # as the getters gave it: points to -1..1, functions of your own
+    VALUE = 0      # as the getters gave it: functions of your own
+    SCALE = 0.5    # points to -1..1 of their picture
     CUT = 1        # pictures cut to one size
     REDUCE = 4     # pictures opened no larger than needed
     TO_TENSOR = 5  # from here on tensors
@@ -311,30 +313,17 @@ def decode(self:SampleTransform, sample): return tuple(self.decode_one(x) for x 
 class Pipeline:
     "Transforms in their `order`, for training (`split_idx=0`) or validation (1)."
     def __init__(self, tfms=(), split_idx=0):
-        self.all_tfms, self.split_idx = L(t() if isinstance(t, type) else t for t in L(tfms)), split_idx
+        self.all_tfms, self.split_idx = L(map(made, transform_list(tfms))), split_idx
         active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, split_idx)]
         self.tfms = L(fuse(sorted(active, key=lambda t: getattr(t, 'order', Order.VALUE))))
+        self.steps = [as_step(t, split_idx) for t in self.tfms]
 
     def __call__(self, sample):
-        for t in self.tfms: sample = self.step(t, sample)
+        sample = our_classes(sample)
+        for step in self.steps: sample = step(sample)
         return sample
 
     def __repr__(self): return ' -> '.join(map(step_name, self.tfms)) or 'nothing'
-
-# %% ../nbs/03_datablock.ipynb #1cd7e527
-def _wanted_type(f):
-    "The type that the first argument of `f` is annotated with; `object`, which everything is, if there is none."
-    try: one = first(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError): return object # some functions of C do not say
-    kind = getattr(one, 'annotation', object)
-    return kind if isinstance(kind, type) and kind is not inspect.Parameter.empty else object
-
-@patch
-def step(self:Pipeline, t, sample):
-    "Transform `t` of this pipeline, applied to `sample`."
-    if hasattr(t, 'draw'): return t(sample, split_idx=self.split_idx) # a `SampleTransform`, also one of the package
-    kind = _wanted_type(t)
-    return tuple(t(x) if isinstance(x, kind) else x for x in sample)
 
 # %% ../nbs/03_datablock.ipynb #e81d2924
 @patch
@@ -347,7 +336,7 @@ def decode(self:Pipeline, sample):
 @patch
 def add(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
-    return type(self)(self.all_tfms + L(tfms), self.split_idx)
+    return type(self)([*self.all_tfms, tfms], self.split_idx)
 
 @patch
 def for_split(self:Pipeline, split_idx:int) -> Pipeline:
@@ -359,6 +348,16 @@ def one_function(self:DataLoader, name, tfms):
     "The setting `name`, given as `tfms`, as one function: transforms become a pipeline for the split of the dataset."
     is_list = isinstance(tfms, (list, tuple, L)) or hasattr(tfms, 'draw')
     return Pipeline(tfms, getattr(self.dataset, 'split_idx', None) or 0) if is_list else check_function(name, tfms)
+
+# %% ../nbs/03_datablock.ipynb #c984dc12
+def _placed(tfms, where):
+    "All the transforms in `tfms`; none of them belongs elsewhere than `where` it is given."
+    def fits(order):
+        if where == 'item_tfms': return order < Order.TO_FLOAT
+        return order <= Order.VALUE or order >= Order.TO_TENSOR
+    tfms = L(transform_list(tfms))
+    for t in tfms: check_place(t, where, not hasattr(t, 'draw') or fits(t.order))
+    return tfms
 
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _getters(getters, get_x, get_y, n, n_inp):
@@ -388,7 +387,7 @@ class DataBlock:
         self.n_inp = max(1, len(self.blocks)-1) if n_inp is None else n_inp
         self.getters = _getters(getters, get_x, get_y, len(self.blocks), self.n_inp)
         self.get_items, self.splitter = get_items, splitter or RandomSplitter()
-        self.item_tfms, self.batch_tfms = L(item_tfms), L(batch_tfms)
+        self.item_tfms, self.batch_tfms = _placed(item_tfms, 'item_tfms'), _placed(batch_tfms, 'batch_tfms')
 
 # %% ../nbs/03_datablock.ipynb #f7293581
 @patch
@@ -427,7 +426,8 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
     blocks = L(self.blocks)
     after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
     after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
-    if not self.item_tfms: after_item = after_item.add(earlier(after_batch.tfms))
+    if not self.item_tfms and all(hasattr(t, 'draw') for t in after_batch.tfms): # no function of one's own
+        after_item = after_item.add(earlier(after_batch.tfms))
     return after_item, after_batch
 
 # %% ../nbs/03_datablock.ipynb #ea43e026
@@ -482,8 +482,8 @@ def new(self:DataBlock,
 ) -> DataBlock:
     "The same recipe with other transforms."
     other = copy.copy(self)
-    if item_tfms is not None: other.item_tfms = L(item_tfms)
-    if batch_tfms is not None: other.batch_tfms = L(batch_tfms)
+    if item_tfms is not None: other.item_tfms = _placed(item_tfms, 'item_tfms')
+    if batch_tfms is not None: other.batch_tfms = _placed(batch_tfms, 'batch_tfms')
     return other
 
 # %% ../nbs/03_datablock.ipynb #cc6b355a
@@ -565,9 +565,8 @@ def _walk_columns(dsets):
     return tuple(sample)
 
 def _walk_pipeline(pipe, sample):
-    for t in pipe.tfms:
-        name = step_name(t)
-        sample = _walk(name, partial(pipe.step, t), sample, tell_all)
+    sample = our_classes(sample)
+    for t,step in zip(pipe.tfms, pipe.steps): sample = _walk(step_name(t), step, sample, tell_all)
 
 # %% ../nbs/03_datablock.ipynb #e9901d1e
 @patch
