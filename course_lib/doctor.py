@@ -9,7 +9,7 @@ __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_thread
            'names_of', 'trial_findings', 'examine']
 
 # %% ../nbs/lib/doctor.ipynb #d0c70003
-import copy, hashlib, html, os, re, shutil, textwrap, time, warnings
+import copy, errno, hashlib, html, os, re, shutil, textwrap, time, warnings
 from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ def read_file(
         if os.path.isdir(fn): raise Unseen('folder')
         data = Path(fn).read_bytes()
     except (FileNotFoundError, NotADirectoryError, ValueError): raise Unseen('missing file') from None
-    except OSError: raise Unseen('unreadable file') from None
+    except OSError as e: raise Unseen('missing file' if e.errno == errno.ENAMETOOLONG else 'unreadable file') from None
     if not data: raise Unseen('empty file')
     return data
 
@@ -467,13 +467,15 @@ def _go(column, value, seen):
         value = f(value)
     return look_at(value) if isinstance(value, Image.Image) else None
 
+_first = 'the item itself'
+
 def see(
     column, # A `Column`
     items,
     i:int,  # The position of an item
 ) -> Seen:
     "What a column makes of item `i`. Raises nothing: an error is kept."
-    seen = Seen(step='the item itself')
+    seen = Seen(step=_first)
     try: seen.look = _go(column, item_at(items, i), seen)
     except Exception as e: seen.error = e
     return seen
@@ -488,7 +490,7 @@ def failure_findings(
     "What a getter raised, by the kind of error."
     by_way = defaultdict(list)
     for i,seen in enumerate(column):
-        if seen.error is not None: by_way[_way_to_fail(seen)].append(i)
+        if seen.error is not None and not (k and seen.step == _first): by_way[_way_to_fail(seen)].append(i)
     found = []
     for (step, kind, _),at in by_way.items():
         told = str(column[at[0]].error).strip("'")[:300]
