@@ -343,6 +343,12 @@ def for_split(self:Pipeline, split_idx:int) -> Pipeline:
     "The same transforms for training (0) or validation (1)."
     return type(self)(self.all_tfms, split_idx)
 
+@patch
+def one_function(self:DataLoader, name, tfms):
+    "The setting `name`, given as `tfms`, as one function: transforms become a pipeline for the split of the dataset."
+    is_list = isinstance(tfms, (list, tuple, L)) or hasattr(tfms, 'draw')
+    return Pipeline(tfms, getattr(self.dataset, 'split_idx', None) or 0) if is_list else check_function(name, tfms)
+
 # %% ../nbs/03_datablock.ipynb #c984dc12
 def _placed(tfms, where):
     "All the transforms in `tfms`; none of them belongs elsewhere than `where` it is given."
@@ -397,6 +403,7 @@ def split(self:DataBlock, items):
     splits = [positions_of(s, items) for s in splits]
     return check_goes_by_position(splits, self.splitter, items, state)
 
+# %% ../nbs/03_datablock.ipynb #7accfbac
 @patch
 def datasets(self:DataBlock,
     source,             # A DataFrame, a folder, or what `get_items` takes
@@ -435,12 +442,14 @@ def watch(self:DataBlock, split_idx:int):
 
 # %% ../nbs/03_datablock.ipynb #fe098962
 @patch
-def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
+def _loader(self:DataBlock, ds, bs, num_workers, verbose, shuffle=True, drop_last=None, **kwargs):
     k, train = ds.split_idx, ds.split_idx == 0
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    if num_workers is None: num_workers = min(8, n_cores())
+    if drop_last is None: drop_last = check_yes_no('shuffle', shuffle) and len(ds) >= bs
     if train: check_tfms(ds.columns, after_batch.tfms)
-    return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
+    return DataLoader(ds, bs, train and shuffle, train and drop_last, num_workers,
                       after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 
 # %% ../nbs/03_datablock.ipynb #2cdabdfe
@@ -448,20 +457,20 @@ def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
 def dataloaders(self:DataBlock,
     source,               # A DataFrame, a folder, or what `get_items` takes
     path='.',             # A folder for what training writes
-    bs:int=64,            # Samples in a batch
+    bs:int=None,          # Samples in a batch; 64 if `None`
     val_bs:int=None,      # The same for validation; `bs` if `None`
     num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
     skip_bad:bool=False,  # Leave out the items that `check` calls bad?
-    **kwargs              # More settings of a `DataLoader`
+    **kwargs              # More settings of a `DataLoader`; `shuffle` and `drop_last` are about training only
 ) -> DataLoaders:
     "The `DataLoaders` that this recipe makes of `source`."
+    bs, kwargs = one_batch_size(bs, kwargs.pop('batch_size', None)), check_not_of_recipe(kwargs)
     if skip_bad: self, source = self.without_bad(source) # room `doctor`
     dsets = self.datasets(source, verbose=verbose)
-    if num_workers is None: num_workers = min(8, n_cores())
-    sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)
-    loaders = [self._loader(dsets.subset(k), size, verbose, num_workers=num_workers, **kwargs)
+    sizes = [bs] + [one_batch_size(val_bs, None, bs)]*(len(dsets.splits) - 1)
+    loaders = [self._loader(dsets.subset(k), size, num_workers, verbose, **kwargs)
                for k,size in enumerate(sizes)]
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
 
@@ -595,6 +604,7 @@ def _like(items, trained):
     if hasattr(items, 'columns') or {kind_of_item(o) for o in (trained, *items)} != {'file'}: return items
     return [o if isinstance(o, kind) else kind(o) for o in items]
 
+# %% ../nbs/03_datablock.ipynb #21618287
 @patch
 def test_set(self:Datasets,
     items,                  # A list of them, or a DataFrame
@@ -620,7 +630,8 @@ def test_dl(self:DataLoaders,
     "A loader of new `items`, transformed as in validation."
     last = self.loaders[min(1, len(self)-1)]
     ds = last.dataset.test_set(items, with_labels)
-    return last.new(ds, bs=bs or last.bs, shuffle=False, drop_last=False, **kwargs)
+    if bs is not None: kwargs['bs'] = bs
+    return last.new(ds, **{'shuffle': False, 'drop_last': False, **kwargs})
 
 # %% ../nbs/03_datablock.ipynb #ef7ecb91
 @patch
