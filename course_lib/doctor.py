@@ -11,7 +11,7 @@ __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_thread
 # %% ../nbs/lib/doctor.ipynb #d0c70003
 import copy, hashlib, html, os, re, shutil, textwrap, time, warnings
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from PIL import Image, UnidentifiedImageError
@@ -132,10 +132,13 @@ def each_in_threads(
     "`f` of each position, in order, in all cores, with a bar that goes away at the end."
     batches, done = [range(k, min(k+32, n)) for k in range(0, n, 32)], []
     view, start = make_view([]), time.time()
-    for values in load_ahead(f, batches, n_cores()):
-        done += values
-        if time.time() > start + patience and not _quietly(): view.meter(len(done), n, start, desc, '', unit='item')
-    view.stop()
+    with closing(load_ahead(f, batches, n_cores())) as loaded:
+        try:
+            for values in loaded:
+                done += values
+                if time.time() > start + patience and not _quietly():
+                    view.meter(len(done), n, start, desc, '', unit='item')
+        finally: view.stop()
     return done
 
 def verify_images(
