@@ -15,7 +15,7 @@ from .core import *
 from .checks import (check_choice, check_crop, check_file, check_point_has_picture, check_points, check_stds,
                                height_and_width)
 from .decode import LazyImage, pad_modes, padded_part
-from .functions import pictures_again, stands_for
+from .functions import pictures, pictures_again, stands_for
 from .fused import StraightCut, faster_together, line_of_bytes
 from .draws import item_rng
 from .datablock import *
@@ -76,6 +76,8 @@ def for_function(self:TensorImage): return self.movedim(-1, -3) if is_bytes(self
 def from_function(self:TensorImage, out):
     out = TensorBase.from_function(self, out)
     return pictures_again(out, self.for_function()) if is_bytes(self) and isinstance(out, TensorImage) else out
+
+pictures.extend([PILImage, TensorImage]) # what is for pictures only, as torchvision's transforms, is for these
 
 # %% ../nbs/04_vision.ipynb #637eb08b
 def image_array(im) -> np.ndarray:

@@ -167,6 +167,10 @@ def test_all_parts_but_the_last_are_inputs():
     for ds, n in (THREE, 2), ([o[:2] for o in THREE], 1), ([o[:1] for o in THREE], 1), ([o[0] for o in THREE], 1):
         assert DataLoaders.from_dsets(ds, ds, bs=2).n_inp == n
     assert DataLoaders(torch.utils.data.DataLoader(THREE), torch.utils.data.DataLoader(THREE)).n_inp == 2
+    dicts = [dict(a=o[0], b=o[1], y=o[2]) for o in THREE]
+    def triple(d): return d['a'], d['b'], d['y']
+    for name in 'after_item', 'after_batch': # what the model gets is what counts
+        assert DataLoaders.from_dsets(dicts, dicts, bs=2, **{name: triple}).n_inp == 2
     dsets = Datasets(THREE, [lambda o: o[0], lambda o: o[1], lambda o: o[2]], splits=[range(4), range(4, 6)], n_inp=1)
     assert DataLoaders.from_dsets(dsets.train, dsets.valid, bs=2).n_inp == 1
 
