@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['paragraphs', 'unwrap', 'dedent', 'Wrong', 'Question', 'Judgement', 'Choice', 'Predict', 'Code', 'Unfit', 'ready',
-           'shrink', 'smaller_list', 'smaller_tensors', 'Words', 'keeps_progress', 'Progress', 'Asked', 'TryAgain',
-           'Quiz', 'in_terminal']
+           'with_gradient', 'shrink', 'smaller_list', 'smaller_tensors', 'Words', 'keeps_progress', 'Progress', 'Asked',
+           'TryAgain', 'Quiz', 'in_terminal']
 
 # %% ../nbs/lib/quiz.ipynb #3479f24f
-import ast, functools, inspect, json, linecache, os, random, re, textwrap, time, warnings
+import ast, functools, inspect, json, linecache, os, random, re, textwrap, threading, time, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import permutations
+from operator import itemgetter
+from types import CodeType
 from .core import *
 from .sandbox import *
 from .worker import *
@@ -39,8 +42,12 @@ class Wrong:
     name:str
     answer:object # Code: source text, or any object. Predict: {place: value}. Choice: the text of the choice
     message:str
+    also:list = ()     # Code: more answers that make it; or a text with one in each line
+    when:object = None # Code: a function of inputs, result and expected, true where an answer fails in this way
 
-    def __post_init__(self): self.message = unwrap(self.message)
+    def __post_init__(self):
+        self.message = unwrap(self.message)
+        if isinstance(self.also, str): self.also = [o.strip() for o in self.also.strip().splitlines()]
 
 # %% ../nbs/lib/quiz.ipynb #136a437c
 @dataclass
@@ -235,6 +242,7 @@ class Code(Question):
     also:list = ()          # Other right answers, for the tests
     cases:object = None     # `cases(rng)` yields inputs, as tuples
     smaller:object = None   # `smaller(*args)` yields simpler inputs, for the shortest example
+    view:object = None      # A function of the answer: what is called and compared in its place
     screen:object = None    # A function of the answer itself: the name of a `Wrong`, or `None`
     func:str = 'answer'     # The name in the starter
     begin:str = ''          # The starter's first lines, if not an empty `def`
@@ -255,12 +263,16 @@ class Code(Question):
     def right_answer(self): return self.reference
     def solution(self, learner:str='') -> str: return f'```\n{self.reference}\n```'
 
+    def _own(self, source):
+        f = compile_answer(source, self.params)
+        return self.view(f) if self.view else f
+
     @functools.cached_property
-    def _reference(self): return compile_answer(self.reference, self.params)
+    def _reference(self): return self._own(self.reference)
     @functools.cached_property
     def _mistakes(self):
-        "Pairs of a mistake and its function."
-        return [(w, compile_answer(w.answer, self.params)) for w in self.wrong if isinstance(w.answer, str)]
+        "Pairs of a mistake and its function; a mistake may have several."
+        return [(w, self._own(o)) for w in self.wrong if not w.when for o in (w.answer, *w.also) if isinstance(o, str)]
 
 # %% ../nbs/lib/quiz.ipynb #c4747355
 needed.append('course_lib.quiz') # where `ready` is, which runs in the other process
@@ -268,18 +280,20 @@ needed.append('course_lib.quiz') # where `ready` is, which runs in the other pro
 class Unfit(ValueError): "What was handed in is no function of these parameters."
 
 def ready(
-    answer,     # A function, or its source text
-    q:dict,     # `n`, `func` and `params` of the question
+    answer,    # A function, or its source text
+    q:dict,    # `n`, `func` and `params` of the question
+    view=None, # A function of the answer: what is called in its place
 ):
     "The function that `answer` is. Raises `Unfit`, with the reason, if it cannot be called with the parameters."
     if isinstance(answer, str): answer = compile_answer(answer, q['params'])
     if not callable(answer):
         raise Unfit(f'A function is wanted: `check({q["n"]}, {q["func"]})`, with no brackets behind it. '
                     f'This is {with_article(kind_of(answer))}: {show(answer)}')
-    return _with_parameters(answer, q['params'])
+    answer = _with_parameters(answer, q['params'])
+    return view(answer) if view else answer
 
 def _with_parameters(f, params):
-    n = len(params.split(','))
+    n = len(parameter_names(params))
     try: signature = inspect.signature(f)
     except (TypeError, ValueError): return f # some functions of C do not tell
     try: signature.bind(*range(n))
@@ -287,6 +301,23 @@ def _with_parameters(f, params):
         raise Unfit(f'Your function must take {n} argument{"s" if n > 1 else ""}: `({params})`. '
                     f'It takes `{signature}`.') from None
     return f
+
+# %% ../nbs/lib/quiz.ipynb #3971208a
+def with_gradient(
+    f, # A function that returns a loss
+):
+    "`f`; but where an argument asks for its gradient (`requires_grad`), the loss comes together with it."
+    def loss_and_gradient(*args):
+        loss = f(*args)
+        wanted = [o for o in args if isinstance(o, Tensor) and o.requires_grad]
+        if not wanted or not isinstance(loss, Tensor) or loss.numel() != 1: return loss
+        return dict(loss=loss, gradient=_gradient(loss, wanted[0]))
+    return loss_and_gradient
+
+def _gradient(loss, to):
+    if not loss.requires_grad: return 'none'
+    gradient, = torch.autograd.grad(loss.sum(), to, allow_unused=True)
+    return 'none' if gradient is None else gradient
 
 # %% ../nbs/lib/quiz.ipynb #22558706
 _here = 'In the notebook: the function refers to something that cannot leave it.'
@@ -301,31 +332,46 @@ def judge(self:Code,
     "Run `answer` on all cases, and say what is wrong with it on the smallest input."
     name = self.screen(answer) if self.screen else None
     if name: return Judgement(TRY_AGAIN, next(w.message for w in self.wrong if w.name == name), mistake=name)
-    prepare = partial(ready, q=dict(n=self.n, func=self.func, params=self.params))
+    prepare = partial(ready, q=dict(n=self.n, func=self.func, params=self.params), view=self.view)
     with running(answer, prepare, limit) as run:
         if run.made.kind != 'value': return Judgement(TRY_AGAIN, _not_ready(run.made))
-        judgement = self._run(run, rng or random.Random())
+        judgement = self._run(run, rng or random.Random(), self._renamed(answer))
     if can_run_apart() and not run.apart: judgement.evidence.append(('Where it ran', _here))
     return judgement
 
 def _not_ready(out):
     "What to say of an answer that did not become a function."
     if out.kind != 'raised': return _did_not_come_back(out)
-    if isinstance(out.value, Unfit): return str(out.value)
-    said = f'{type(out.value).__name__}: {cut(str(out.value), 300)}'
+    if isinstance(out.value, (Unfit, NoFunction)): return str(out.value)
+    said = f'{error_name(out.value)}: {cut(str(out.value), 300)}'
     if isinstance(out.value, SyntaxError): return f'This is not Python: {said}'
     return f'This text stopped with an error before there was a function. {said}'
 
 # %% ../nbs/lib/quiz.ipynb #e925e92a
 @patch
-def _run(self:Code, run, rng):
+def _run(self:Code, run, rng, renamed=False):
     tried = self._try_all(run, rng)
     failed = [(args, out) for args,out in tried if not self._is_right(args, out)]
     if not failed: return Judgement(PASS, f'Right on {len(tried)} inputs, fresh and odd ones included.')
-    wrong, code = self._recognise(failed)
-    args, out = next((args, out) for args,out in failed if self._is_like(code, args, out))
-    if out.kind not in _last_words: args, out = self._smallest(run, args, out, code)
+    with _no_warnings(): return self._unsteady(run, tried) or self._explain(run, tried, failed, renamed)
+
+@patch
+def _explain(self:Code, run, tried, failed, renamed):
+    if renamed and self._in_other_order(run, tried): return self._not_passed(*failed[0], self._other_order())
+    wrong, like = self._recognise(tried, failed)
+    args, out = next((args, out) for args,out in failed if like(args, out))
+    if out.kind not in _last_words: args, out = self._smallest(run, args, out, like)
+    if wrong is None: wrong = self._general_mistake(run, tried, out)
     return self._not_passed(args, out, wrong)
+
+_quiet = threading.RLock()
+
+@contextmanager
+def _no_warnings():
+    "Known mistakes give warnings, which are not the learner's. One thread at a time: the filters belong to all."
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 _last_words = 'hung', 'slow', 'ended' # outcomes after which nobody is left to call
 
@@ -344,20 +390,114 @@ def _is_right(self:Code, args, out): return out.kind == 'value' and agree(out, r
 
 # %% ../nbs/lib/quiz.ipynb #254c4419
 @patch
-def _is_like(self:Code, code, args, out):
-    "Does the function `code` of a known mistake come to `out` as well? Without one every failure will do."
-    if code is None: return True
+def _does_as(self:Code, code, args, out):
+    "Does the function `code` of a known mistake come to `out` as well?"
     theirs = run_limited(code, args) if out.kind == 'changed' else run_own(code, args)
     return agree(out, theirs)
 
 @patch
-def _recognise(self:Code, failed):
-    "The known mistake, and its function, that explains the most of the failures, and at least half; else two `None`."
-    def score(code): return sum(self._is_like(code, args, out) for args,out in failed)
-    scores = [score(code) for _,code in self._mistakes]
-    best = max(scores, default=0)
-    if best == 0 or best*2 < len(failed): return None, None
-    return self._mistakes[scores.index(best)]
+def _fails_as(self:Code, wrong, args, out):
+    "Is `out` right, or wrong in the way that `wrong` describes?"
+    if self._is_right(args, out): return True
+    if out.kind != 'value': return False
+    try: return bool(wrong.when(args, out.value, run_own(self._reference, args).value))
+    except Exception: return False # a result that it cannot read
+
+@patch
+def _recognise(self:Code, tried, failed):
+    "The known mistake that does as the answer on the most inputs, and a test of whether an input shows it."
+    def best(known):
+        shares = [(_share(like, tried), w, like) for w,like in known if _share(like, failed)]
+        return max(shares, key=itemgetter(0), default=(0, None, None))
+    does = [(w, partial(self._does_as, code)) for w,code in self._mistakes]
+    fails = [(w, partial(self._fails_as, w)) for w in self.wrong if w.when]
+    for known in does, fails:
+        share, wrong, like = best(known)
+        if share: return wrong, like
+    return None, lambda args, out: True
+
+def _share(like, pairs):
+    "For how many of the pairs of input and outcome `like` is true; 0 if for less than three quarters of them."
+    left = len(pairs)
+    for args,out in pairs:
+        left -= not like(args, out)
+        if left < .75*len(pairs): return 0
+    return left/len(pairs)
+
+# %% ../nbs/lib/quiz.ipynb #e7fbd51d
+_not_twice = '''
+    Called twice with the same input, your function gives different results. Does it draw random numbers, or
+    remember something from one call to the next? It is to depend on its arguments only.'''
+
+@patch
+def _unsteady(self:Code, run, tried):
+    "The judgement of an answer that does not do the same with an input when it is called again; else `None`."
+    for args,out in tried:
+        if out.kind in _last_words: return None
+        again = run(args)
+        if again.kind in _last_words: return None
+        if not _same_again(out, again): return self._not_steady(args, out, again)
+
+def _same_again(a, b):
+    if a.kind != b.kind: return False
+    if a.kind == 'raised': return error_name(a.value) == error_name(b.value)
+    return difference(travelled(a.value), travelled(b.value)) is None
+
+@patch
+def _not_steady(self:Code, args, *outs):
+    first, then = map(_what_it_gave, outs)
+    want = run_own(self._reference, args).value
+    evidence = [('An input', self._as_lines(args)), ('It gave', first), ('And then', then), ('Expected', show(want))]
+    return Judgement(TRY_AGAIN, unwrap(_not_twice), evidence, 'not the same twice')
+
+@patch
+def _as_lines(self:Code, args):
+    return '\n'.join(f'{name} = {show(v)}' for name,v in zip(parameter_names(self.params), args))
+
+# %% ../nbs/lib/quiz.ipynb #8d6b6917
+_nothing_back = '''
+    It gave `None`: nothing was returned. A `def` needs a `return`; and some expressions are `None` themselves, such
+    as `print(...)`, or `.sort()` and other methods that change a list.'''
+_calls_itself = '''
+    Your function stopped with an error: one call leads to the next, without end. Does it call itself, perhaps
+    because it has the name of a function that you meant to use?'''
+
+@patch
+def _general_mistake(self:Code, run, tried, out):
+    "A mistake that can be made in any question; `None` if it is none of those."
+    nothing = all(o.kind == 'value' and o.value is None for _,o in tried)
+    if nothing: return Wrong('nothing returned', None, _nothing_back)
+    if out.kind == 'raised' and isinstance(out.value, RecursionError): return Wrong('calls itself', None, _calls_itself)
+    if out.kind == 'changed': return Wrong('input changed', None, _changes_input)
+    if out.kind not in _last_words and self._in_other_order(run, tried): return self._other_order()
+    return None
+
+@patch
+def _in_other_order(self:Code, run, tried):
+    "Is the answer right when it gets the arguments in another order?"
+    orders = list(permutations(range(len(tried[0][0]))))[1:]
+    def is_right(order, args): return self._is_right(args, run(tuple(args[i] for i in order)))
+    return any(all(is_right(order, args) for args,_ in tried) for order in orders)
+
+@patch
+def _other_order(self:Code):
+    return Wrong('order of arguments', None, f'''
+        Your function is right with its arguments in another order. It is called as `{self.func}({self.params})`:
+        first `{parameter_names(self.params)[0]}`.''')
+
+@patch
+def _renamed(self:Code, answer):
+    "Are the parameters of the answer called as those of the question, but in another order?"
+    wanted = parameter_names(self.params)
+    return any(names != wanted and sorted(names) == sorted(wanted) for names in _argument_names(answer))
+
+def _argument_names(answer):
+    "For each function in `answer`, the names of its parameters."
+    code = getattr(answer, '__code__', None)
+    if isinstance(code, CodeType): return [list(code.co_varnames[:code.co_argcount])]
+    try: tree = ast.parse(textwrap.dedent(answer))
+    except (SyntaxError, TypeError, ValueError, AttributeError, RecursionError, MemoryError): return []
+    return [[a.arg for a in o.args.args] for o in ast.walk(tree) if isinstance(o, (ast.FunctionDef, ast.Lambda))]
 
 # %% ../nbs/lib/quiz.ipynb #db86086a
 def shrink(
@@ -378,13 +518,13 @@ def shrink(
 
 # %% ../nbs/lib/quiz.ipynb #8a977fcd
 @patch
-def _smallest(self:Code, run, args, out, code):
+def _smallest(self:Code, run, args, out, like):
     "The simplest input on which an answer fails as it does on `args`, where it came to `out`; and what it comes to."
     def fails(less):
         now = run(less)
         if self._is_right(less, now): return False
         alike = now.kind == out.kind and _is_finite(now.value) == _is_finite(out.value)
-        return alike and self._is_like(code, less, now)
+        return alike and like(less, now)
     smallest = shrink(fails, args, self.smaller)
     now = run(smallest)
     return (smallest, now) if now.kind == out.kind and not self._is_right(smallest, now) else (args, out)
@@ -430,11 +570,10 @@ def _with_rounder_numbers(t):
 # %% ../nbs/lib/quiz.ipynb #3c29a501
 @patch
 def _not_passed(self:Code, args, out, wrong):
-    "The judgement of an answer that came to `out` on `args`; `wrong` is the known mistake or `None`."
+    "The judgement of an answer that came to `out` on `args`; `wrong` is the mistake that it is, or `None`."
     want = run_own(self._reference, args).value
-    names = [o.split('=')[0].strip() for o in self.params.split(',')]
     heading = 'The input' if out.kind in _last_words else 'The smallest input on which it goes wrong'
-    evidence = [(heading, '\n'.join(f'{name} = {show(v)}' for name,v in zip(names, args))),
+    evidence = [(heading, self._as_lines(args)),
                 ('It gave', _what_it_gave(out)), ('Expected', show(want))]
     printed = out.printed.strip()
     if printed: evidence.append(('It printed', cut(printed, 300)))
@@ -442,7 +581,7 @@ def _not_passed(self:Code, args, out, wrong):
     return Judgement(TRY_AGAIN, wrong.message, evidence, wrong.name)
 
 def _what_it_gave(out):
-    if out.kind == 'raised': return f'{type(out.value).__name__}: {cut(str(out.value), 300)}'
+    if out.kind == 'raised': return f'{error_name(out.value)}: {cut(str(out.value), 300)}'
     if out.kind in ('hung', 'slow'): return f'nothing, in {out.value:g} seconds'
     if out.kind == 'ended': return 'nothing'
     if out.kind == 'changed': return 'its input was changed to: ' + ', '.join(map(show, out.value))
@@ -463,7 +602,6 @@ _ended = '''
 def _say_what_failed(out, want):
     "What to say to a mistake without a name."
     if out.kind == 'raised': return f'Your function stopped with an error{_where(out)}. The error is shown below.'
-    if out.kind == 'changed': return unwrap(_changes_input)
     if out.kind in _last_words: return _did_not_come_back(out)
     if isinstance(want, Tensor) and _is_finite(want) and not _is_finite(out.value): return unwrap(_not_finite)
     return f'Not quite: {difference(out.value, want)}.'
