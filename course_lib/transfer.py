@@ -13,6 +13,7 @@ from .checks import (advise_without_internet, check_dropouts, check_same_shapes,
                                find_pooling, outputs_for, warn_of_other_stats)
 from .datablock import *
 from .vision import *
+from .fits import loss_inside, remember_stats
 from .learner import *
 from .schedules import *
 
@@ -259,11 +260,14 @@ def vision_learner(
     """A `Learner` with the body of `arch` and a new head; a pretrained body is frozen. Source: fastai's function.
 
     `loss_func` to `moms` are those of `Learner`, the others those of `create_vision_model` and `create_head`."""
-    model = create_vision_model(arch, outputs_for(dls) if n_out is None else n_out, pretrained, cut, init, custom_head,
+    n_out = outputs_for(dls, n_out, sure=custom_head is None and (loss_func is None or loss_inside(loss_func)))
+    model = create_vision_model(arch, n_out, pretrained, cut, init, custom_head,
         concat_pool=concat_pool, lin_ftrs=lin_ftrs, ps=ps, bn_final=bn_final, y_range=y_range)
     learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path,
                     model_dir, wd, wd_bn_bias, train_bn, moms)
-    if normalize and pretrained: _normalize(dls, arch_stats(arch))
+    if normalize and pretrained:
+        _normalize(learn.dls, arch_stats(arch))
+        remember_stats(learn, arch_stats(arch))
     if pretrained: learn.freeze()
     return learn
 

@@ -12,7 +12,7 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 # Modules import only those that stand before them.
 ORDER = """core checks ahead decode fused progress checkpoint precision datasets
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders datablock vision losses metrics results learner schedules transfer augment regression export bears
+    dataloaders datablock vision losses metrics results fits learner schedules transfer augment regression export bears
     sandbox cards quiz questions questionnaire all""".split()
 
 def name(p):
