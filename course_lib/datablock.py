@@ -198,7 +198,11 @@ class RegressionSetup:
     def __init__(self, c=None): self.c = c
     def check_value(self, v): check_numbers(v)
     def setup(self, values): self.c = self.c or np.size(values[0])
-    def check(self, values): check_one_size(values, self.c)
+    def check(self, values):
+        check_one_size(values, self.c)
+        self.may_be_places = look_like_places(values)
+    def check_tfms(self, tfms):
+        if self.may_be_places and mirrors(tfms): warn_of_places(self.c)
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
@@ -310,6 +314,11 @@ def add(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
     return type(self)(self.all_tfms + L(tfms), self.split_idx)
 
+@patch
+def for_split(self:Pipeline, split_idx:int) -> Pipeline:
+    "The same transforms for training (0) or validation (1)."
+    return type(self)(self.all_tfms, split_idx)
+
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _as_list(g):
     if g is None: return []
@@ -376,7 +385,7 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
 @patch
 def watch(self:DataBlock, split_idx:int):
     "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
-    watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
+    watches = [partial(copy.copy(b.watch), split_idx=split_idx) for b in self.blocks if b.watch is not None]
     def watch_all(batches):
         for w in watches: batches = w(batches)
         return batches
@@ -388,6 +397,7 @@ def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
     k, train = ds.split_idx, ds.split_idx == 0
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    if train: check_tfms(ds.columns, after_batch.tfms)
     return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
                       after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 
@@ -401,9 +411,11 @@ def dataloaders(self:DataBlock,
     num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
+    skip_bad:bool=False,  # Leave out the items that `check` calls bad?
     **kwargs              # More settings of a `DataLoader`
 ) -> DataLoaders:
     "The `DataLoaders` that this recipe makes of `source`."
+    if skip_bad: self, source = self.without_bad(source) # room `doctor`
     dsets = self.datasets(source, verbose=verbose)
     if num_workers is None: num_workers = min(8, n_cores())
     sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)
