@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line', 'noting', 'about_function', 'about_item',
-           'warn_outside', 'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys', 'about_batch',
-           'check_dataset', 'check_batch_size', 'check_num_workers', 'check_some_batch', 'check_some_items',
-           'check_positions', 'check_splits', 'check_has_vocab', 'check_n_outputs', 'check_has_split',
-           'check_some_loader', 'check_valid_loader', 'check_fraction', 'no_such_column', 'table_column',
-           'check_true_or_false', 'check_one_label', 'check_label_list', 'check_vocab', 'check_found_labels',
-           'check_known', 'check_has_names', 'check_encoded', 'check_numbers', 'check_one_size', 'check_source',
-           'check_splitter', 'check_getters', 'check_new_items', 'check_some_are_good', 'check_picture_source',
-           'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file',
-           'height_and_width', 'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items',
-           'check_class_numbers', 'ask_for_a_loss', 'check_columns', 'check_average', 'one_number', 'check_metric_made',
+           'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys', 'about_batch', 'check_dataset',
+           'check_batch_size', 'check_num_workers', 'check_some_batch', 'check_some_items', 'check_positions',
+           'check_splits', 'check_has_vocab', 'check_n_outputs', 'check_has_split', 'check_some_loader',
+           'check_valid_loader', 'check_fraction', 'no_such_column', 'table_column', 'check_true_or_false',
+           'check_one_label', 'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names',
+           'check_encoded', 'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters',
+           'check_new_items', 'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange',
+           'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width',
+           'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers',
+           'ask_for_a_loss', 'check_columns', 'check_average', 'one_number', 'check_metric_made',
            'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader', 'check_some_targets',
            'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group',
            'check_opens_items', 'check_shows', 'how_targets_differ', 'check_same_targets', 'renumbered_names',
@@ -95,14 +95,6 @@ def about_function(f, item) -> str:
 def about_item(i:int) -> str:
     "Which item was being loaded."
     return f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.'
-
-# %% ../nbs/lib/checks.ipynb #38e4dd53
-def warn_outside(text:str):
-    "Warn, at the line outside of this package that led here."
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get('__name__', '').startswith('course_lib'):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, stacklevel=level)
 
 # %% ../nbs/lib/checks.ipynb #5f1b02d1
 def _shapes(sample):

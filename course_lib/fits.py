@@ -10,13 +10,13 @@ __all__ = ['stats_of', 'targets_of', 'ends_of', 'trained_stats', 'trained_target
            'looked_at', 'no_nan']
 
 # %% ../nbs/lib/fits.ipynb #dacc31f3
-import copy
+import copy, warnings
 from collections import OrderedDict
 import torch.nn.functional as F
 from .core import *
 from .checks import (
     check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers, not_normalised,
-    other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice, warn_outside)
+    other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice, users_line)
 from .checkpoint import python_numbers
 from .dataloaders import Column, DataLoader, Datasets
 from .datablock import Categorize, CategoryMap, Pipeline
@@ -56,7 +56,7 @@ def trained_targets(model:nn.Module) -> list:
 def tell_once(learn, text:str):
     "Warn, but only once for this learner."
     told = vars(learn).setdefault('_told', set())
-    if text not in told: warn_outside(text)
+    if text not in told: warnings.warn(text, stacklevel=users_line())
     told.add(text)
 
 # %% ../nbs/lib/fits.ipynb #85fa6278
