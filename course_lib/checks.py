@@ -677,10 +677,10 @@ def check_one_size(
     n:int,
 ):
     "`n` numbers for each item. Raises `ValueError`."
-    odd = [i for i,v in values.items() if np.size(v) != n]
+    odd = [i for i,v in values.items() if np.asarray(v).size != n]
     if not odd: return values
     i = odd[0]
-    raise ValueError(f"Item {i} has {np.size(values[i])} numbers, but {n} are expected: {values[i]!r}.")
+    raise ValueError(f"Item {i} has {np.asarray(values[i]).size} numbers, but {n} are expected: {values[i]!r}.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0314
 def check_source(items):
