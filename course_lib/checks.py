@@ -1301,7 +1301,7 @@ def warn_of_other_stats(
     "Warn, at the line that called `vision_learner`, if the two differ."
     if torch.allclose(old.mean, new.mean) and torch.allclose(old.std, new.std): return
     warnings.warn("These data loaders normalise already, but not as this body was pretrained. "
-                  "Make new ones for it.", stacklevel=4)
+                  "Make new ones for it.", stacklevel=users_line())
 
 # %% ../nbs/lib/checks.ipynb #058d5797
 def real_numbers(v) -> np.ndarray:
