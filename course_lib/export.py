@@ -12,8 +12,8 @@ import course_lib
 from .core import *
 from .checks import (
     check_answers, check_description, check_layer_sizes, check_made_of_data, check_pictures_with_target,
-    check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files, one_label_only,
-    transform_is_code)
+    check_plain_labels, check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files,
+    one_label_only, transform_is_code)
 from .checkpoint import check_weights
 from .dataloaders import *
 from .datablock import *
@@ -81,7 +81,7 @@ def describe_data(dls:DataLoaders) -> dict:
     dl = _picture_loader(dls)
     ds, answer = dl.dataset, dl.dataset.columns[1]
     kind = check_target_kind(answer.find('target_kind'), _kinds, answer)
-    vocab = list(ds.vocab) if 'category' in kind else None
+    vocab = check_plain_labels(list(ds.vocab)) if 'category' in kind else None
     return as_data(dict(target=kind, vocab=vocab, shape=list(ds.value(0).shape),
                         item=describe_steps(dl.after_item), batch=describe_steps(dl.after_batch)))
 
@@ -170,7 +170,7 @@ def _decide(self:Predictor, probs):
 def _in_words(self:Predictor, x, decision):
     kind = self.description['target']
     if kind == 'multicategory': return MultiCategory(n for n,yes in zip(self.vocab, decision) if yes)
-    if kind == 'category': return Category(self.vocab[int(decision)])
+    if kind == 'category': return as_category(self.vocab[int(decision)])
     numbers = decision.reshape(self.description['shape'])
     return numbers if kind == 'numbers' else self._items.decode((x[0], TensorPoint(numbers)))[1]
 

@@ -19,7 +19,7 @@ from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, chec
 from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
-from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses
+from .results import in_order, join_batches, each_loss, draw_results, draw_losses
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -650,8 +650,7 @@ def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=N
     "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
     dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
-    is_label = isinstance(pairs[0][0][-1], (str, L))
-    (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
+    draw_results(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/07_learner.ipynb #6ae7d7fa
 class MixedPrecision(Callback):

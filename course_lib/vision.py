@@ -83,7 +83,7 @@ def show_image(im, ctx=None, title=None, figsize=None, cmap='gray', **kw):
     import matplotlib.pyplot as plt
     if ctx is None: _,ctx = plt.subplots(figsize=figsize or (3, 3))
     ctx.imshow(image_array(im), cmap=cmap, **kw)
-    if title is not None: ctx.set_title(title, fontsize=10)
+    if title is not None: ctx.set_title(title, fontsize=10, parse_math=False)
     ctx.axis('off')
     return ctx
 
