@@ -5,36 +5,40 @@
 # %% auto #0
 __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 'users_line', 'noting', 'about_function',
            'about_item', 'warn_outside', 'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys',
-           'about_batch', 'check_dataset', 'check_batch_size', 'check_num_workers', 'check_some_batch',
-           'check_some_items', 'check_whole_numbers', 'check_positions', 'check_splits', 'positions_of', 'counts_rows',
-           'check_goes_by_position', 'warn_of_index_labels', 'check_has_vocab', 'check_n_outputs', 'check_has_split',
-           'check_some_loader', 'check_valid_loader', 'check_fraction', 'check_table', 'no_such_column',
-           'check_one_column', 'check_row', 'check_exact', 'check_delim', 'check_no_list', 'check_delimited',
-           'check_true_or_false', 'check_yes_or_no', 'check_on', 'warn_of_other_parts', 'check_folders', 'check_files',
-           'check_one_label', 'check_label_list', 'plain_label', 'check_vocab', 'check_flag', 'check_found_labels',
-           'sorted_labels', 'warn_of_near_labels', 'warn_of_missing_labels', 'check_known', 'check_not_encoded',
-           'check_same_order', 'check_has_names', 'check_encoded', 'check_numbers', 'check_one_size', 'check_source',
-           'check_splitter', 'check_getters', 'check_input_getters', 'kind_of_item', 'check_new_items', 'no_way_for',
-           'about_getter', 'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange',
-           'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width',
-           'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers',
-           'ask_for_a_loss', 'check_columns', 'check_average', 'one_number', 'check_metric_made',
-           'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader', 'check_some_targets',
-           'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group',
-           'check_opens_items', 'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
-           'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
-           'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values',
-           'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors',
-           'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
-           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
-           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
-           'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
-           'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
-           'check_layer_sizes', 'check_answers']
+           'about_batch', 'check_dataset', 'check_batch_size', 'one_batch_size', 'check_num_workers', 'check_yes_no',
+           'check_function', 'check_no_others', 'check_one_for_each_loader', 'check_no_empty', 'check_not_of_recipe',
+           'check_some_batch', 'check_some_items', 'check_whole_numbers', 'check_positions', 'check_splits',
+           'positions_of', 'counts_rows', 'check_goes_by_position', 'warn_of_index_labels', 'check_has_vocab',
+           'check_n_outputs', 'check_has_split', 'check_some_loader', 'check_valid_loader', 'check_fraction',
+           'check_table', 'no_such_column', 'check_one_column', 'check_row', 'check_exact', 'check_delim',
+           'check_no_list', 'check_delimited', 'check_true_or_false', 'check_yes_or_no', 'check_on',
+           'warn_of_other_parts', 'check_folders', 'check_files', 'check_one_label', 'check_label_list', 'plain_label',
+           'check_vocab', 'check_flag', 'check_found_labels', 'sorted_labels', 'warn_of_near_labels',
+           'warn_of_missing_labels', 'check_known', 'check_not_encoded', 'check_same_order', 'check_has_names',
+           'check_encoded', 'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters',
+           'check_input_getters', 'check_transform', 'check_needs_no_arguments', 'is_of_the_course',
+           'check_makes_no_transforms', 'check_takes_one', 'check_annotation_class', 'unknown_annotation',
+           'check_place', 'check_gave', 'check_picture_dims', 'check_like_bytes', 'check_same_entries',
+           'warn_of_unused', 'kind_of_item', 'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good',
+           'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
+           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop', 'check_stds',
+           'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss', 'check_columns',
+           'check_average', 'one_number', 'check_metric_made', 'check_metric_callable', 'check_event_names',
+           'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice',
+           'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items', 'check_shows',
+           'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
+           'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers',
+           'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares',
+           'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places',
+           'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size',
+           'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal',
+           'check_before_camera', 'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers',
+           'transform_is_code', 'check_pictures_with_target', 'check_plain_labels', 'check_target_kind',
+           'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description',
+           'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, json, numbers, operator, os, re, sys, unicodedata, warnings
+import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
 from collections import Counter
 from contextlib import contextmanager
 import course_lib
@@ -173,15 +177,67 @@ def check_dataset(ds):
     raise TypeError(f"A dataset needs `[i]` and `len`, and {type(ds).__name__} lacks one. "
                     "A generator? Use `list(...)` of it.")
 
+def _is_whole(n): return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+
 def check_batch_size(bs) -> int:
     "A number of samples, 1 or more. Raises `ValueError`."
-    if isinstance(bs, (int, np.integer)) and bs >= 1: return bs
+    if _is_whole(bs) and bs >= 1: return bs
     raise ValueError(f"bs={bs!r}: a batch has a whole number of samples, at least one.")
+
+def one_batch_size(bs, batch_size=None, default:int=64) -> int:
+    "The size of a batch, which has two names; `default` if neither is given. Raises `ValueError`."
+    if None not in (bs, batch_size) and bs != batch_size:
+        raise ValueError(f"bs={bs!r} and batch_size={batch_size!r} are two names for one number. Give one of them.")
+    given = [n for n in (bs, batch_size) if n is not None]
+    return check_batch_size(given[0] if given else default)
 
 def check_num_workers(n) -> int:
     "A number of threads, 0 or more. Raises `ValueError`."
-    if isinstance(n, int) and n >= 0: return n
+    if _is_whole(n) and n >= 0: return n
     raise ValueError(f"num_workers={n!r}: give a number of threads, or 0 for none.")
+
+# %% ../nbs/lib/checks.ipynb #0cbafa63
+def check_yes_no(name, v) -> bool:
+    "True or false; `None` is false. Raises `TypeError`."
+    if v is None or isinstance(v, (bool, np.bool_)) or (_is_whole(v) and v in (0, 1)): return bool(v)
+    raise TypeError(f"{name}={brief(v, 60)}: give True or False. "
+                    "(One for each loader, in a list, is taken by `DataLoaders.from_dsets`.)")
+
+def check_function(name, f):
+    "A function, or `None`. Raises `TypeError`."
+    if f is None or callable(f): return f
+    raise TypeError(f"{name}={brief(f, 60)}: this is one function, not a {type(f).__name__}. "
+                    "Several, one after the other, are a `Pipeline`.")
+
+def check_no_others(unknown, cls):
+    "No settings but those that `cls` knows. Raises `TypeError`."
+    if not unknown: return
+    known = [k for k in inspect.signature(cls).parameters if k != 'unknown']
+    near = difflib.get_close_matches(first(unknown), known, 1)
+    raise TypeError(f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}"
+                    f"{f', did you mean {near[0]!r}' if near else ''}. It has: {', '.join(known)}.")
+
+# %% ../nbs/lib/checks.ipynb #cdaf63e1
+def check_one_for_each_loader(name, values, n:int):
+    "A list of `n` values. Raises `ValueError`."
+    if len(values) == n: return values
+    raise ValueError(f"{name}={brief(values, 60)}: {len(values)} value{'s' if len(values) != 1 else ''} "
+                     f"for {n} loader{'s' if n != 1 else ''}. Give one for each, or one for all.")
+
+def check_no_empty(dsets):
+    "Datasets that have samples. Raises `TypeError` or `ValueError`."
+    empty = [k for k,ds in enumerate(dsets) if not len(check_dataset(ds))]
+    if not empty: return dsets
+    which = {0: 'training', 1: 'validation'}.get(empty[0], f'{empty[0]}.')
+    raise ValueError(f"The {which} dataset is empty, so its loader would have no batch.")
+
+_made_by = dict(after_item='item_tfms', after_batch='batch_tfms', watch='blocks', dataset='source')
+
+def check_not_of_recipe(settings:dict) -> dict:
+    "Settings of loaders, none of which the recipe itself makes. Raises `TypeError`."
+    k = first(k for k in settings if k in _made_by)
+    if k is None: return settings
+    raise TypeError(f"`dataloaders` makes {k!r} itself, from this DataBlock's {_made_by[k]!r}: change that.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b02de
 def check_some_batch(dl):
@@ -627,10 +683,10 @@ def check_one_size(
     n:int,
 ):
     "`n` numbers for each item. Raises `ValueError`."
-    odd = [i for i,v in values.items() if np.size(v) != n]
+    odd = [i for i,v in values.items() if np.asarray(v).size != n]
     if not odd: return values
     i = odd[0]
-    raise ValueError(f"Item {i} has {np.size(values[i])} numbers, but {n} are expected: {values[i]!r}.")
+    raise ValueError(f"Item {i} has {np.asarray(values[i]).size} numbers, but {n} are expected: {values[i]!r}.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0314
 def check_source(items):
@@ -671,6 +727,111 @@ def check_input_getters(getters:list, n_inp:int) -> list:
     if len(getters) <= n_inp: return getters
     raise ValueError(f"get_x has {len(getters)} getters for {n_inp} input{'s' if n_inp > 1 else ''}: give each one "
                      "function, and those of targets as `get_y`.")
+
+# %% ../nbs/lib/checks.ipynb #5951bc06
+def check_transform(t):
+    "Something that can be a transform. Raises `TypeError`."
+    if isinstance(t, int): raise TypeError(f"{t} is no transform. For pictures of this size: `Resize({t})`.")
+    if isinstance(t, str): raise TypeError(f"{t!r} is a text and no transform. Write it without quotes, "
+                                           "with its arguments: `Resize(128)`.")
+    if callable(t) or callable(getattr(t, 'encodes', None)): return t
+    raise TypeError(f"{brief(t)} is no transform: a function is expected, a transform such as `Resize(128)`, "
+                    "or a list of these.")
+
+def check_needs_no_arguments(cls):
+    "A class that can be given without parentheses. Raises `TypeError`."
+    try: needs = [p.name for p in inspect.signature(cls).parameters.values()
+                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    except (TypeError, ValueError): return cls # some classes of C do not say
+    if not needs: return cls
+    raise TypeError(f"`{cls.__name__}` needs arguments, in parentheses: `{cls.__name__}({', '.join(needs)})`, "
+                    "such as `Resize(128)`.")
+
+# %% ../nbs/lib/checks.ipynb #77f0a643
+def is_of_the_course(o) -> bool:
+    "Is the class or function `o` one of this package?"
+    return (o.__module__ or '').startswith('course_lib')
+
+def check_makes_no_transforms(f):
+    "A function of a value, and none of the course that makes transforms. Raises `TypeError`."
+    if not (inspect.isfunction(f) and is_of_the_course(f)): return f
+    if any(p.default is p.empty for p in inspect.signature(f).parameters.values()): return f
+    raise TypeError(f"`{f.__name__}` makes transforms, and is none itself: call it, with parentheses: "
+                    f"`{f.__name__}()`.")
+
+# %% ../nbs/lib/checks.ipynb #5959017b
+def check_takes_one(signature, f):
+    "The signature of a function `f` that can be called with one value. Raises `TypeError`."
+    needs = [p for p in signature.parameters.values() if p.default is p.empty and p.kind != p.VAR_KEYWORD]
+    try: signature.bind(None)
+    except TypeError:
+        raise TypeError(f"`{func_name(f)}` takes {len(needs)} values, but a function among the transforms is given "
+                        "one, each picture, each label. For all of a sample at once write a `SampleTransform`."
+                        ) from None
+    return signature
+
+def check_annotation_class(kind):
+    "A class that values can be asked for. Raises `TypeError`."
+    isinstance(None, kind) # raises its own, for protocols and other half classes
+    if isinstance(kind, type): return kind
+    raise TypeError(f'{kind!r} is no class')
+
+# %% ../nbs/lib/checks.ipynb #6856467b
+def unknown_annotation(f, annotation, e):
+    "The error for an annotation that stands for no class."
+    text = annotation if isinstance(annotation, str) else getattr(annotation, '__name__', repr(annotation))
+    return TypeError(f"`{func_name(f)}` is annotated with {text!r}, which is not known here ({e}), so it cannot be "
+                     "told which values it is for. Annotate it with a class that its module has imported, such as "
+                     "TensorImage, or leave the annotation out: then it is given every value.")
+
+def check_place(t, where:str, fits:bool):
+    "A transform that is given `where` it belongs. Raises `ValueError`."
+    if fits: return t
+    other, what = ('batch_tfms', 'batches') if where == 'item_tfms' else ('item_tfms', 'single pictures')
+    raise ValueError(f"{step_name(t)} is for {what}: give it as `{other}=`, not as `{where}=`.")
+
+# %% ../nbs/lib/checks.ipynb #90b7f878
+def check_gave(f, x, out):
+    "What the function `f` has made of `x`. Raises `ValueError`, or `TypeError` if it is a transform."
+    if out is None and x is not None:
+        raise ValueError(f"`{func_name(f)}` was given a value of type {type(x).__name__}, and gave back nothing "
+                         "(None). Does it end in `return`?")
+    if hasattr(first(out) if isinstance(out, (list, L)) and len(out) else out, 'draw'):
+        raise TypeError(f"`{func_name(f)}` gave back a transform: call it, with parentheses: `{func_name(f)}()`.")
+    return out
+
+# %% ../nbs/lib/checks.ipynb #e2c0274d
+def check_picture_dims(out, given):
+    "Pictures `[...,C,H,W]` with as many dimensions as `given`. Raises `ValueError`."
+    if out.ndim == given.ndim: return out
+    raise ValueError(f"Pictures {list(given.shape)} went in, but {list(out.shape)} came back: "
+                     "colours, height and width are expected again.")
+
+def check_like_bytes(x) -> float:
+    "The highest value of floats that lie in 0..1, or in 0..255 as bytes do. Raises `ValueError`."
+    low, high = [v.item() for v in x.aminmax()]
+    if low >= 0 and high <= 1 or high >= 16 and high < math.inf: return high
+    raise ValueError(f"Bytes went in, and floats from {low:g} to {high:g} came back: neither 0..1 nor 0..255. "
+                     "To be given floats in 0..1 instead, a function says when its turn is: `f.order = 11`.")
+
+# %% ../nbs/lib/checks.ipynb #3ea4c333
+def check_same_entries(t, sample, out):
+    "What the transform `t` has made of `sample`: as many values, and none is lost. Raises `ValueError`."
+    if not isinstance(sample, tuple): return check_gave(t, sample, out)
+    if not isinstance(out, tuple) or len(out) != len(sample):
+        what = f'a tuple of {len(out)}' if isinstance(out, tuple) else f'one {type(out).__name__}'
+        raise ValueError(f"{step_name(t)} was given a sample of {len(sample)} values, and gave back {what}. "
+                         "A transform gives back a tuple of as many.")
+    for x,o in zip(sample, out): check_gave(t, x, o)
+    return out
+
+def warn_of_unused(f, kinds, sample):
+    "Warn of a function that wants values of which the sample has none."
+    values = sample if isinstance(sample, (tuple, list)) else [sample]
+    warnings.warn(f"`{func_name(f)}` is for {' or '.join(k.__name__ for k in kinds)}, but a sample has "
+                  f"{', '.join(type(x).__name__ for x in values)}: nothing changes. Annotate it with one of these, "
+                  "or put it where such values are: pictures are PILImage in `item_tfms`, TensorImage in `batch_tfms`.",
+                  stacklevel=2)
 
 # %% ../nbs/lib/checks.ipynb #b3641007
 def kind_of_item(o) -> str:

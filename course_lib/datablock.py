@@ -10,12 +10,13 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
            'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
-import copy, inspect, operator
+import copy, operator
 from itertools import chain
 from .core import *
 from .checks import *
 from .tables import *
 from .checkpoint import Described
+from .functions import as_step, made, our_classes, transform_list
 from .fused import earlier, fuse
 from .dataloaders import *
 
@@ -229,7 +230,7 @@ class RegressionSetup:
     target_kind = 'numbers' # so files of models (chapter 14) call it
     def __init__(self, c=None): self.c = c
     def check_value(self, v): check_numbers(v)
-    def setup(self, values): self.c = self.c or np.size(values[0])
+    def setup(self, values): self.c = self.c or np.asarray(values[0]).size
     def check(self, values):
         check_one_size(values, self.c)
         self.may_be_places = look_like_places(list(values.values()))
@@ -271,7 +272,8 @@ def RegressionBlock(n_out=None) -> TransformBlock:
 # %% ../nbs/03_datablock.ipynb #7a4186fa
 class Order:
     "When it is a transform's turn: lower numbers come first."
-    VALUE = 0      # as the getters gave it: points to -1..1, functions of your own
+    VALUE = 0      # as the getters gave it: functions of your own
+    SCALE = 0.5    # points to -1..1 of their picture
     CUT = 1        # pictures cut to one size
     REDUCE = 4     # pictures opened no larger than needed
     TO_TENSOR = 5  # from here on tensors
@@ -311,30 +313,17 @@ def decode(self:SampleTransform, sample): return tuple(self.decode_one(x) for x 
 class Pipeline:
     "Transforms in their `order`, for training (`split_idx=0`) or validation (1)."
     def __init__(self, tfms=(), split_idx=0):
-        self.all_tfms, self.split_idx = L(t() if isinstance(t, type) else t for t in L(tfms)), split_idx
+        self.all_tfms, self.split_idx = L(map(made, transform_list(tfms))), split_idx
         active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, split_idx)]
         self.tfms = L(fuse(sorted(active, key=lambda t: getattr(t, 'order', Order.VALUE))))
+        self.steps = [as_step(t, split_idx) for t in self.tfms]
 
     def __call__(self, sample):
-        for t in self.tfms: sample = self.step(t, sample)
+        sample = our_classes(sample)
+        for step in self.steps: sample = step(sample)
         return sample
 
     def __repr__(self): return ' -> '.join(map(step_name, self.tfms)) or 'nothing'
-
-# %% ../nbs/03_datablock.ipynb #1cd7e527
-def _wanted_type(f):
-    "The type that the first argument of `f` is annotated with; `object`, which everything is, if there is none."
-    try: one = first(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError): return object # some functions of C do not say
-    kind = getattr(one, 'annotation', object)
-    return kind if isinstance(kind, type) and kind is not inspect.Parameter.empty else object
-
-@patch
-def step(self:Pipeline, t, sample):
-    "Transform `t` of this pipeline, applied to `sample`."
-    if hasattr(t, 'draw'): return t(sample, split_idx=self.split_idx) # a `SampleTransform`, also one of the package
-    kind = _wanted_type(t)
-    return tuple(t(x) if isinstance(x, kind) else x for x in sample)
 
 # %% ../nbs/03_datablock.ipynb #e81d2924
 @patch
@@ -347,12 +336,28 @@ def decode(self:Pipeline, sample):
 @patch
 def add(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
-    return type(self)(self.all_tfms + L(tfms), self.split_idx)
+    return type(self)([*self.all_tfms, tfms], self.split_idx)
 
 @patch
 def for_split(self:Pipeline, split_idx:int) -> Pipeline:
     "The same transforms for training (0) or validation (1)."
     return type(self)(self.all_tfms, split_idx)
+
+@patch
+def one_function(self:DataLoader, name, tfms):
+    "The setting `name`, given as `tfms`, as one function: transforms become a pipeline for the split of the dataset."
+    is_list = isinstance(tfms, (list, tuple, L)) or hasattr(tfms, 'draw')
+    return Pipeline(tfms, getattr(self.dataset, 'split_idx', None) or 0) if is_list else check_function(name, tfms)
+
+# %% ../nbs/03_datablock.ipynb #c984dc12
+def _placed(tfms, where):
+    "All the transforms in `tfms`; none of them belongs elsewhere than `where` it is given."
+    def fits(order):
+        if where == 'item_tfms': return order < Order.TO_FLOAT
+        return order <= Order.VALUE or order >= Order.TO_TENSOR
+    tfms = L(transform_list(tfms))
+    for t in tfms: check_place(t, where, not hasattr(t, 'draw') or fits(t.order))
+    return tfms
 
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _getters(getters, get_x, get_y, n, n_inp):
@@ -382,7 +387,7 @@ class DataBlock:
         self.n_inp = max(1, len(self.blocks)-1) if n_inp is None else n_inp
         self.getters = _getters(getters, get_x, get_y, len(self.blocks), self.n_inp)
         self.get_items, self.splitter = get_items, splitter or RandomSplitter()
-        self.item_tfms, self.batch_tfms = L(item_tfms), L(batch_tfms)
+        self.item_tfms, self.batch_tfms = _placed(item_tfms, 'item_tfms'), _placed(batch_tfms, 'batch_tfms')
 
 # %% ../nbs/03_datablock.ipynb #f7293581
 @patch
@@ -398,6 +403,7 @@ def split(self:DataBlock, items):
     splits = [positions_of(s, items) for s in splits]
     return check_goes_by_position(splits, self.splitter, items, state)
 
+# %% ../nbs/03_datablock.ipynb #7accfbac
 @patch
 def datasets(self:DataBlock,
     source,             # A DataFrame, a folder, or what `get_items` takes
@@ -420,7 +426,8 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
     blocks = L(self.blocks)
     after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
     after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
-    if not self.item_tfms: after_item = after_item.add(earlier(after_batch.tfms))
+    if not self.item_tfms and all(hasattr(t, 'draw') for t in after_batch.tfms): # no function of one's own
+        after_item = after_item.add(earlier(after_batch.tfms))
     return after_item, after_batch
 
 # %% ../nbs/03_datablock.ipynb #ea43e026
@@ -435,12 +442,14 @@ def watch(self:DataBlock, split_idx:int):
 
 # %% ../nbs/03_datablock.ipynb #fe098962
 @patch
-def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
+def _loader(self:DataBlock, ds, bs, num_workers, verbose, shuffle=True, drop_last=None, **kwargs):
     k, train = ds.split_idx, ds.split_idx == 0
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    if num_workers is None: num_workers = min(8, n_cores())
+    if drop_last is None: drop_last = check_yes_no('shuffle', shuffle) and len(ds) >= bs
     if train: check_tfms(ds.columns, after_batch.tfms)
-    return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
+    return DataLoader(ds, bs, train and shuffle, train and drop_last, num_workers,
                       after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 
 # %% ../nbs/03_datablock.ipynb #2cdabdfe
@@ -448,20 +457,20 @@ def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
 def dataloaders(self:DataBlock,
     source,               # A DataFrame, a folder, or what `get_items` takes
     path='.',             # A folder for what training writes
-    bs:int=64,            # Samples in a batch
+    bs:int=None,          # Samples in a batch; 64 if `None`
     val_bs:int=None,      # The same for validation; `bs` if `None`
     num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
     skip_bad:bool=False,  # Leave out the items that `check` calls bad?
-    **kwargs              # More settings of a `DataLoader`
+    **kwargs              # More settings of a `DataLoader`; `shuffle` and `drop_last` are about training only
 ) -> DataLoaders:
     "The `DataLoaders` that this recipe makes of `source`."
+    bs, kwargs = one_batch_size(bs, kwargs.pop('batch_size', None)), check_not_of_recipe(kwargs)
     if skip_bad: self, source = self.without_bad(source) # room `doctor`
     dsets = self.datasets(source, verbose=verbose)
-    if num_workers is None: num_workers = min(8, n_cores())
-    sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)
-    loaders = [self._loader(dsets.subset(k), size, verbose, num_workers=num_workers, **kwargs)
+    sizes = [bs] + [one_batch_size(val_bs, None, bs)]*(len(dsets.splits) - 1)
+    loaders = [self._loader(dsets.subset(k), size, num_workers, verbose, **kwargs)
                for k,size in enumerate(sizes)]
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
 
@@ -473,8 +482,8 @@ def new(self:DataBlock,
 ) -> DataBlock:
     "The same recipe with other transforms."
     other = copy.copy(self)
-    if item_tfms is not None: other.item_tfms = L(item_tfms)
-    if batch_tfms is not None: other.batch_tfms = L(batch_tfms)
+    if item_tfms is not None: other.item_tfms = _placed(item_tfms, 'item_tfms')
+    if batch_tfms is not None: other.batch_tfms = _placed(batch_tfms, 'batch_tfms')
     return other
 
 # %% ../nbs/03_datablock.ipynb #cc6b355a
@@ -556,9 +565,8 @@ def _walk_columns(dsets):
     return tuple(sample)
 
 def _walk_pipeline(pipe, sample):
-    for t in pipe.tfms:
-        name = step_name(t)
-        sample = _walk(name, partial(pipe.step, t), sample, tell_all)
+    sample = our_classes(sample)
+    for t,step in zip(pipe.tfms, pipe.steps): sample = _walk(step_name(t), step, sample, tell_all)
 
 # %% ../nbs/03_datablock.ipynb #e9901d1e
 @patch
@@ -596,6 +604,7 @@ def _like(items, trained):
     if hasattr(items, 'columns') or {kind_of_item(o) for o in (trained, *items)} != {'file'}: return items
     return [o if isinstance(o, kind) else kind(o) for o in items]
 
+# %% ../nbs/03_datablock.ipynb #21618287
 @patch
 def test_set(self:Datasets,
     items,                  # A list of them, or a DataFrame
@@ -622,7 +631,8 @@ def test_dl(self:DataLoaders,
     "A loader of new `items`, transformed as in validation."
     last = self.loaders[min(1, len(self)-1)]
     ds = last.dataset.test_set(items, with_labels)
-    return last.new(ds, bs=bs or last.bs, shuffle=False, drop_last=False, **kwargs)
+    if bs is not None: kwargs['bs'] = bs
+    return last.new(ds, **{'shuffle': False, 'drop_last': False, **kwargs})
 
 # %% ../nbs/03_datablock.ipynb #ef7ecb91
 @patch

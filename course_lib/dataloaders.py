@@ -36,7 +36,7 @@ class DataLoader:
     "Batches of a dataset, as in PyTorch and fastai: shuffled if you like, loaded ahead by `num_workers` threads."
     def __init__(self,
         dataset,                # Anything with `[i]` and `len`
-        bs:int=64,              # Samples in a batch
+        bs:int=None,            # Samples in a batch; 64 if `None`
         shuffle:bool=False,     # A new random order for each epoch?
         drop_last:bool=False,   # Leave out a last batch that is short?
         num_workers:int=0,      # Threads that load ahead, helped by the calling thread; 0: it does all
@@ -46,11 +46,25 @@ class DataLoader:
         collate_fn=collate,     # Function of a list of samples that returns the batch
         device=None,            # Where batches go; they stay on the CPU if `None`
         watch=None,             # Generator function of an epoch's batches, which passes each one on
+        **unknown
     ):
-        bs = check_batch_size(bs if batch_size is None else batch_size)
-        check_dataset(dataset)
-        check_num_workers(num_workers)
+        check_no_others(unknown, DataLoader)
+        bs = one_batch_size(bs, batch_size)
         store_attr('dataset,bs,shuffle,drop_last,num_workers,after_item,after_batch,collate_fn,device,watch')
+        self._check()
+
+# %% ../nbs/02_dataloaders.ipynb #badf7ee8
+@patch
+def one_function(self:DataLoader, name, tfms):
+    "The setting `name`, given as `tfms`, as one function."
+    return check_function(name, tfms)
+
+@patch
+def _check(self:DataLoader):
+    check_dataset(self.dataset)
+    check_num_workers(self.num_workers)
+    for name in 'shuffle', 'drop_last': check_yes_no(name, getattr(self, name))
+    for name in 'after_item', 'after_batch': setattr(self, name, self.one_function(name, getattr(self, name)))
 
 # %% ../nbs/02_dataloaders.ipynb #581b797b
 @patch(as_prop=True)
@@ -114,6 +128,7 @@ def new(self:DataLoader, dataset=None, **kwargs) -> DataLoader:
     "The same loader over another dataset or with other settings."
     names = 'bs shuffle drop_last num_workers after_item after_batch collate_fn device watch'.split()
     settings = {k: getattr(self, k) for k in names}
+    if 'batch_size' in kwargs: del settings['bs']
     return type(self)(self.dataset if dataset is None else dataset, **{**settings, **kwargs})
 
 # %% ../nbs/02_dataloaders.ipynb #5ac3e0be
@@ -295,19 +310,29 @@ def cpu(self:DataLoaders) -> DataLoaders: return self.to('cpu')
 @patch
 def cuda(self:DataLoaders) -> DataLoaders: return self.to('cuda')
 
-# %% ../nbs/02_dataloaders.ipynb #cf87ac8f
-def _of_loader(v, k): return v[k] if isinstance(v, (tuple, list)) else v
+# %% ../nbs/02_dataloaders.ipynb #5f5d5c4f
+def _for_each(name, v, n):
+    "The setting `name` for each of `n` loaders."
+    is_list = isinstance(v, (tuple, list)) and name not in ('after_item', 'after_batch')
+    return check_one_for_each_loader(name, v, n) if is_list else [v]*n
 
+# %% ../nbs/02_dataloaders.ipynb #8ff7b747
+def _in_split(f, k):
+    "The function `f` as it is in training (`k=0`) or in validation."
+    return f.for_split(min(k, 1)) if hasattr(f, 'for_split') else f
+
+# %% ../nbs/02_dataloaders.ipynb #cf87ac8f
 @patch(cls_method=True)
-def from_dsets(cls:DataLoaders, *dsets, path='.', bs=64, shuffle=None, drop_last=None, device=None, **kwargs):
+def from_dsets(cls:DataLoaders, *dsets, path='.', bs=None, shuffle=None, drop_last=None, device=None, **kwargs):
     "A loader for each of `dsets`: the first shuffles and drops a short last batch, the others do neither (or as told)."
-    given = {name: v for name,v in dict(shuffle=shuffle, drop_last=drop_last, **kwargs).items() if v is not None}
-    loaders = []
-    for k,ds in enumerate(dsets):
-        train = k == 0
-        settings = dict(shuffle=train, drop_last=train and len(ds) >= bs)
-        settings.update({name: _of_loader(v, k) for name,v in given.items()})
-        loaders.append(DataLoader(ds, bs=bs, **settings))
+    settings, loaders = dict(bs=bs, shuffle=shuffle, drop_last=drop_last, **kwargs), []
+    settings = {name: _for_each(name, v, len(dsets)) for name,v in settings.items()}
+    for k,ds in enumerate(check_no_empty(dsets)):
+        own = {name: vs[k] for name,vs in settings.items() if vs[k] is not None}
+        dl = DataLoader(ds, **{'shuffle': k == 0, **own})
+        if 'drop_last' not in own: dl.drop_last = k == 0 and dl.n >= dl.bs
+        dl.after_item, dl.after_batch = _in_split(dl.after_item, k), _in_split(dl.after_batch, k)
+        loaders.append(dl)
     return cls(*loaders, path=path, device=device)
 
 # %% ../nbs/02_dataloaders.ipynb #9964e3b0
@@ -319,8 +344,18 @@ def valid_ds(self:DataLoaders): return self.valid.dataset
 def vocab(self:DataLoaders): return self.train_ds.vocab
 @patch(as_prop=True)
 def c(self:DataLoaders): return self.train_ds.c
+
+# %% ../nbs/02_dataloaders.ipynb #f5deec96
+def _n_inputs(dl):
+    with own_draws(0): b = dl._batch([0], [dl._load(0, 0)]) if isinstance(dl, DataLoader) else dl.dataset[0]
+    return max(1, len(b) - 1) if isinstance(b, (tuple, list)) else 1
+
 @patch(as_prop=True)
-def n_inp(self:DataLoaders): return getattr(self.train_ds, 'n_inp', 1)
+def n_inp(self:DataLoaders) -> int:
+    "The number of inputs: what the training set says, else all entries of a batch but the last."
+    if hasattr(self.train_ds, 'n_inp'): return self.train_ds.n_inp
+    if getattr(self, '_looked_at', None) is not self.train: self._looked_at, self._n = self.train, _n_inputs(self.train)
+    return self._n
 
 # %% ../nbs/02_dataloaders.ipynb #60265275
 @patch(as_prop=True)
@@ -339,8 +374,7 @@ def as_valid(self:DataLoaders,
     k:int=0, # Which loader: 0 training, 1 validation
 ) -> DataLoader:
     "The items of loader `k` as in validation: each once, in order, with validation's pipelines of transforms."
-    dl, tfms = self[k], {}
-    for name in 'after_item', 'after_batch':
-        like = getattr(self.loaders[min(1, len(self)-1)], name, None)
-        if hasattr(getattr(dl, name, None), 'for_split') and hasattr(like, 'for_split'): tfms[name] = like.for_split(1)
+    dl, like = self[k], self.loaders[min(1, len(self)-1)]
+    tfms = {o: _in_split(getattr(like, o), 1) for o in ('after_item', 'after_batch')
+            if hasattr(getattr(dl, o, None), 'for_split')}
     return dl.new(shuffle=False, drop_last=False, watch=None, **tfms) if hasattr(dl, 'new') else dl
