@@ -21,13 +21,13 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'check_picture_dims', 'check_like_bytes', 'check_same_entries', 'warn_of_unused', 'kind_of_item',
            'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good', 'check_picture_source',
            'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file',
-           'height_and_width', 'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items',
-           'check_class_numbers', 'ask_for_a_loss', 'check_columns', 'check_average', 'one_number', 'check_metric_made',
-           'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader', 'check_some_targets',
-           'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group',
-           'check_opens_items', 'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
-           'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
+           'height_and_width', 'check_choice', 'check_picture_to_cut', 'check_crop', 'check_stds', 'check_same_shape',
+           'check_same_items', 'check_class_numbers', 'ask_for_a_loss', 'check_columns', 'check_average', 'one_number',
+           'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader',
+           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each',
+           'check_trainable', 'check_group', 'check_opens_items', 'check_shows', 'check_fractions', 'check_num_it',
+           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
+           'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
            'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values',
            'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors',
            'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
@@ -934,6 +934,13 @@ def check_choice(what, value, choices):
     "The argument called `what` is one of the texts `choices`. Raises `ValueError`."
     if value in choices: return value
     raise ValueError(f"{what}={value!r}; it is one of {', '.join(map(repr, choices))}.")
+
+def check_picture_to_cut(is_there:bool, cut, sample):
+    "A sample that a cut has a picture in. Raises `TypeError`."
+    if is_there: return
+    raise TypeError(f"{cut!r} cuts a PILImage, but the sample has {', '.join(type(x).__name__ for x in sample)}. "
+                    "If one of your functions makes tensors of pictures, say when its turn is: `f.order = 2`, "
+                    "after the cut.")
 
 def check_crop(min_scale, max_scale, ratio):
     "Scales and ratios from which boxes can be drawn. Raises `ValueError`."
