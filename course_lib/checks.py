@@ -20,10 +20,11 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
            'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
            'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values',
-           'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors',
-           'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
-           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
-           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_has_way_back', 'check_way_back', 'check_for_each_photo', 'check_pairs', 'warn_of_sides',
+           'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points',
+           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
+           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
            'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
@@ -756,11 +757,11 @@ def real_numbers(v) -> np.ndarray:
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]
     "Points from numbers, a list, an array or a tensor, as float32, x before y. Raises `ValueError`."
-    t = torch.tensor(real_numbers(p), dtype=torch.float32)
-    if t.ndim not in (1, 2) or t.shape[-1] != 2 or not t.numel():
+    a = real_numbers(p) # by way of numpy: cheaper than small tensors
+    if a.ndim not in (1, 2) or a.shape[-1] != 2 or not a.size:
         raise ValueError(f"A point is two numbers, [x, y], or a list of such; this is {p!r}.")
-    if not t.isfinite().all(): raise ValueError(f"A point needs two finite numbers, but this is {t.tolist()}.")
-    return t.view(-1, 2)
+    if not np.isfinite(a).all(): raise ValueError(f"A point needs two finite numbers, but this is {a.tolist()}.")
+    return torch.from_numpy(a.astype('float32').reshape(-1, 2))
 
 def check_point_counts(points, n):
     "Every item has `n` points (a list of tensors, one an item). Raises `ValueError`."
@@ -793,8 +794,8 @@ def stand_for_absent(
 ) -> np.ndarray: # [N] of bool
     "Which of these points are at (0, 0) in the place of a point that is not there?"
     zero = np.asarray(points) == 0
-    on_an_edge = zero.any(-1) & ~zero.all(-1)
-    return zero.all(-1) & ~zero.all() & ~on_an_edge.any()
+    there, on_an_edge = zero.all(-1), zero.any(-1) & ~zero.all(-1)
+    return there & (1 < there.sum() < len(there)) & ~on_an_edge.any()
 
 # %% ../nbs/lib/checks.ipynb #4730c216
 def warn_of_values(
@@ -811,6 +812,26 @@ def warn_of_values(
         warnings.warn(f"{len(absent)} of {len(points)} items have a point at exactly (0, 0), such as item {absent[0]}. "
                       "Does it stand for a point that is not there? The model would learn to point at the corner: "
                       "leave these items out.", stacklevel=users_line())
+
+# %% ../nbs/lib/checks.ipynb #4730c224
+def check_has_way_back(scales_points:bool):
+    "Transforms that scale points, so that they can be scaled back. Raises `ValueError`."
+    if scales_points: return
+    raise ValueError("There is no way back to the pixels of the photos: these data loaders do not scale points. "
+                     "Make them with a `DataBlock` of ImageBlock and PointBlock.")
+
+def check_way_back(off):
+    "The map back to the photo misses its landmarks by `off` pixels, which is nothing. Raises `ValueError`."
+    if off < 0.1: return
+    raise ValueError(f"There is no way back to the pixels of the photos: in validation the pictures are not only cut and "
+                     f"scaled (four corners and the middle come back {float(off):.1f} pixels off). Does a transform bend "
+                     "them, or draw by chance?")
+
+def check_for_each_photo(points, n:int):
+    "Points of `n` photos, `[n,2k]` or `[n,k,2]`. Raises `ValueError`."
+    if points.ndim in (2, 3) and len(points) == n and points.shape[-1]%2 == 0: return points
+    raise ValueError(f"Points for each of the {n} photos of this loader are expected, [{n},2k] or [{n},k,2], "
+                     f"but these are {list(points.shape)}.")
 
 # %% ../nbs/lib/checks.ipynb #4730c218
 def check_pairs(
