@@ -56,11 +56,16 @@ def test_names_that_look_like_nothing(name): assert not of(labels(*COMMON, name)
 def test_nearly_equal_labels(a, b, what):
     f = one(labels(*COMMON[1:], a, a, b, delim='|' if '\t' not in b else ','), 'nearly equal labels')
     # `COMMON[1:]` has other cats, all spelled as `a` is
-    assert f.items == [31] and what in f.what and repr(a) in f.what and repr(b) in f.what
+    assert f.items == [31] and what in f.what
+    tell = ascii if 'stored' in what else repr # else one sees no difference
+    assert tell(a) in f.what and tell(b) in f.what
     assert f.level == (1 if what == 'an accent' else 2)
 
 @pytest.mark.parametrize('a,b', [('a', 'A'), ('-1', '1'), ('cat', 'cats'), ('m2', 'm²'), ('1-1', '11'), ('1.0', '1.1')])
 def test_labels_that_are_different(a, b): assert not of(labels(*COMMON, a, b), 'nearly equal labels')
+
+def test_of_two_spellings_as_common_the_plain_one_is_right():
+    assert one(labels(' cat', 'cat', ' cat', 'cat'), 'nearly equal labels').items == [0, 2]
 
 def test_many_nearly_equal_labels_are_one_finding():
     names = [f'class {i}' for i in range(20)]
@@ -134,6 +139,8 @@ def test_label_in_one_split():
     assert (f.items, f.level, f.bad) == ([0, 2], 1, False)
     found = labels('cat', 'cow', splits=[[0], [1]], vocab=['cat', 'cow'])
     assert not one(found, 'label in validation only').bad # with a vocab they are built
+    f = one(labels('cat', 'cow', splits=[[0], [1]], add_na=True), 'label in validation only')
+    assert (f.level, f.bad) == (2, False) # there is a class for it
 
 def test_labels_and_vocab():
     found = labels('cat', 'dgo', vocab=['cat', 'dog'])
@@ -192,8 +199,10 @@ def test_empty_and_small_splits():
     assert 'validation' in one(split_findings([range(100), []], 100), 'empty split').what
     assert 'training' in one(split_findings([[], range(100)], 100), 'empty split').what
     assert one(split_findings([range(92), range(92, 100)], 100), 'small validation').level == 1
-    assert one(split_findings([range(960), range(960, 1000)], 1000), 'small validation').items == list(range(960, 1000))
+    assert one(split_findings([range(960), range(960, 1000)], 1000), 'small validation').level == 1
     assert one(split_findings([range(20), range(20, 100)], 100), 'small training').level == 1
+
+def test_without_a_split_nothing_is_said_of_it(): assert split_findings([range(9)], 9) == []
 
 def test_good_splits(): assert split_findings([range(80), range(80, 100)], 100) == []
 
@@ -222,10 +231,9 @@ def test_lost_by_read_csv():
 def test_numbers_made_float():
     f = one(table_findings(table(id=[*range(11), None])), 'number made float')
     assert (f.items, f.level) == ([11], 1) and "'id'" in f.what
-    assert one(table_findings(table(id=np.arange(12.)), name_cols=['id']), 'number made float').level == 2
     f = one(table_findings(table(id=[1., 2.**53 + 2, *range(10)])), 'number made float')
     assert (f.items, f.level) == ([1], 2) and '2**53' in f.what
-    for good in np.arange(12), np.arange(12)/2, pd.array([*range(11), None], dtype='Int64'):
+    for good in np.arange(12), np.arange(12.), np.arange(12)/2, pd.array([*range(11), None], dtype='Int64'):
         assert not of(table_findings(table(id=good)), 'number made float')
 
 def test_doubled_columns():
@@ -260,7 +268,7 @@ def test_index_that_is_no_position():
     assert one(table_findings(table().iloc[::-1]), 'index is no position').level == 1
     assert 'twice' in one(table_findings(pd.concat([table(), table(fname='x')])), 'index is no position').what
 
-@pytest.mark.parametrize('odd', [None, np.nan, 'no', 2, ''])
+@pytest.mark.parametrize('odd', [None, np.nan, 'no', 2, '', [True]])
 def test_odd_is_valid(odd):
     df = table(is_valid=[True, False]*5 + [odd, True])
     f = one(table_findings(df), 'odd value in is_valid')
@@ -292,6 +300,7 @@ def test_missing_points():
     f = one(points(planted(_3=[[np.nan, 2], [3, 4]], _5=[[np.inf, 2], [3, 4]])), 'missing point')
     assert (f.items, f.level, f.bad) == ([3, 5], 3, True)
     assert one(points(planted(_3=[['a', 2], [3, 4]])), 'missing point').items == [3]
+    for odd in 7, [], [1, 2, 3], 'ab': assert one(points(planted(_3=odd)), 'missing point').items == [3]
 
 def test_another_number_of_points():
     f = one(points(planted(_7=[[1, 2], [2, 3], [3, 4]], _8=[[1, 2]])), 'another number of points')
@@ -366,7 +375,7 @@ def test_missing_and_too_many_targets():
     found = coded([*CODED, [1, np.nan, 0], [1, 0], [1, 0, 0, 1], ['a', 0, 1], None])
     assert one(found, 'missing target').items == [40, 43]
     f = one(found, 'another number of targets')
-    assert f.items == [41, 42, 43] and f.bad
+    assert f.items == [41, 42] and f.bad
 
 def test_encoded_labels_are_labels():
     found = coded([*[[1, 0, 0]]*6, [0, 1, 0]], splits=[range(6), [6]])
@@ -384,7 +393,7 @@ def test_nothing_is_said_of_good_numbers():
 def test_missing_numbers_and_other_sizes():
     found = number_findings([*NUMBERS, [1, np.nan], [np.inf, 1], [1, 2, 3], ['a', 2]])
     assert one(found, 'missing target').items == [50, 51, 53] and one(found, 'missing target').bad
-    assert one(found, 'another number of targets').items == [52, 53]
+    assert one(found, 'another number of targets').items == [52]
 
 def test_outside_y_range():
     f = one(number_findings([1., 5., 11., -1.], y_range=(0, 10)), 'outside y_range')
