@@ -156,6 +156,21 @@ def _file_of(dataset, i):
     is_file = isinstance(items, (list, L)) and isinstance(items[i], (str, Path))
     return f': {items[i]}' if is_file else ''
 
+def _kinds(sample):
+    "What a sample is, and what all its parts are, one after the other."
+    if isinstance(sample, (int, float, np.number)): return ['a number']
+    if isinstance(sample, dict): return ['a dict', *(k for o in sample.values() for k in _kinds(o))]
+    if isinstance(sample, (tuple, list)): return ['a tuple or list', *(k for o in sample for k in _kinds(o))]
+    return [type(sample).__name__]
+
+def _about_kinds(idxs, samples):
+    for column in zip(*map(_kinds, samples)):
+        for k,kind in enumerate(column):
+            if kind != column[0]:
+                return f'\nsample {k}, item {idxs[k]}, has {kind} where sample 0, item {idxs[0]}, has {column[0]}'
+    return ''
+
+# %% ../nbs/lib/checks.ipynb #7bbc93b4
 def about_batch(
     dataset, # What the samples are from
     idxs,    # The number of the item of each sample
@@ -164,12 +179,15 @@ def about_batch(
     "Which items a batch is of; if a sample is odd, its item, with its file."
     few = ', '.join(map(str, idxs[:10])) + (' ...' if len(idxs) > 10 else '')
     odd, note = odd_sample(samples), f"This batch is of the items {few}"
-    if odd is None: return note
+    if odd is None: return note + _about_kinds(idxs, samples)
     return note + '\n' + '; '.join(f'sample {k} is item {idxs[k]}{_file_of(dataset, idxs[k])}' for k in (0, odd))
 
 # %% ../nbs/lib/checks.ipynb #5f1b02dc
 def check_dataset(ds):
-    "A dataset, with `[i]` and `len`. Raises `TypeError`."
+    "A dataset, with `[i]` and `len`; `[i]` goes by position. Raises `TypeError`."
+    if hasattr(ds, 'iloc'):
+        raise TypeError(f"A {type(ds).__name__} looks for labels of its index at `[i]`, not for positions. "
+                        "Take `Datasets(frame, ...)` for rows, or `series.to_list()`.")
     if hasattr(ds, '__getitem__') and hasattr(ds, '__len__'): return ds
     raise TypeError(f"A dataset needs `[i]` and `len`, and {type(ds).__name__} lacks one. "
                     "A generator? Use `list(...)` of it.")
