@@ -343,14 +343,18 @@ def valid_ds(self:DataLoaders): return self.valid.dataset
 def vocab(self:DataLoaders): return self.train_ds.vocab
 @patch(as_prop=True)
 def c(self:DataLoaders): return self.train_ds.c
+
+# %% ../nbs/02_dataloaders.ipynb #f5deec96
+def _n_inputs(dl):
+    with own_draws(0): b = dl._batch([0], [dl._load(0, 0)]) if isinstance(dl, DataLoader) else dl.dataset[0]
+    return max(1, len(b) - 1) if isinstance(b, (tuple, list)) else 1
+
 @patch(as_prop=True)
-def n_inp(self:DataLoaders):
-    "The number of inputs: what the training set says, else all entries of a sample but the last."
+def n_inp(self:DataLoaders) -> int:
+    "The number of inputs: what the training set says, else all entries of a batch but the last."
     if hasattr(self.train_ds, 'n_inp'): return self.train_ds.n_inp
-    if getattr(self, '_looked_at', None) is not self.train_ds:
-        with own_draws(0): sample = self.train_ds[0] # a look that changes no draw
-        self._looked_at, self._n_inp = self.train_ds, max(1, len(sample)-1) if isinstance(sample, (tuple, list)) else 1
-    return self._n_inp
+    if getattr(self, '_looked_at', None) is not self.train: self._looked_at, self._n = self.train, _n_inputs(self.train)
+    return self._n
 
 # %% ../nbs/02_dataloaders.ipynb #60265275
 @patch(as_prop=True)

@@ -19,6 +19,9 @@ from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, chec
 from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
+from .photo import as_given
+from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
+from .fits import check_note, noted_weights, take_note
 from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses
 
 # %% ../nbs/07_learner.ipynb #2729236a
@@ -102,7 +105,7 @@ def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
             if isinstance(layer, _norms) or (with_bias and k == 'bias')]
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
-class Learner:
+class Learner(Fitted):
     """Data, a model, a loss and an optimiser, and the loop that brings them together. Source: fastai's class.
 
     Model, loss and metrics are given plain tensors.
@@ -189,6 +192,7 @@ def _set_up(self:Learner, path, cbs):
     self.opt, self.frozen_idx, self.interrupted, self.cbs = None, 0, False, []
     self._forget_batch()
     self.add_cbs([*self.default_cbs, *L(cbs)])
+    look_at_end(self)
     self('after_create')
 
 # %% ../nbs/07_learner.ipynb #9fd0ad76
@@ -248,7 +252,7 @@ def _split(self:Learner, b):
 
 # %% ../nbs/07_learner.ipynb #6b61e005
 @patch
-def _get_pred(self:Learner): self.pred = in_float32(self.model(*self.xb))
+def _get_pred(self:Learner): self.pred = looked_at(self, in_float32(self.model(*self.xb)))
 
 # %% ../nbs/07_learner.ipynb #483c8745
 @patch
@@ -413,6 +417,7 @@ def _end_fit(self:Learner):
 def _before_the_start(self:Learner, n_epoch, lr, wd):
     check_n_epoch(n_epoch)
     for k in 0, 1: check_loader(self.dls, k)
+    remember(self)
     if self.opt is None: self.create_opt()
     self.set_hyper('lr', self.lr if lr is None else lr)
     wd = self.wd if wd is None else wd
@@ -566,7 +571,7 @@ def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
 @patch
 def _evaluate(self:Learner, dl, cbs=None):
     with self.added_cbs(cbs):
-        try: self._do_validate(dl)
+        try: self._do_validate(fitting(self, dl))
         except BaseException:
             self('after_cancel_validate')
             raise
@@ -610,7 +615,7 @@ def get_preds(self:Learner,
     gather = GatherPredsCallback(with_input, with_loss)
     dl = in_order(check_loader(self.dls, ds_idx) if dl is None else dl)
     with self.removed_cbs(Recorder): self._evaluate(dl, gather)
-    preds = (activation_for(self.loss_func) if act is None else act)(torch.cat(gather.preds))
+    preds = (activation_for(self.loss_func) if act is None else act)(no_nan(self, torch.cat(gather.preds)))
     res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
@@ -629,11 +634,12 @@ def _decoded(self:Learner, xb, dec):
 def predict(self:Learner,
     item, # A file, picture or row, as `dls.test_dl` takes them
 ) -> tuple:
-    "(decoded label, decision, probabilities) for one item."
+    "(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item."
     check_opens_items(self.dls)
-    b = self.dls.test_dl([item]).one_batch() # typed: a point is decoded with the size of its picture
+    dl = self.dls.test_dl([item])
+    b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
-    return self._decoded(b, dec)[0][-1], dec[0], preds[0]
+    return as_given(self._decoded(b, dec)[0][-1], dec[0], dl), dec[0], preds[0]
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
@@ -647,8 +653,8 @@ def _true_and_decided(self:Learner, dl, max_n):
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
-    dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
+    "Draw samples as the model saw them, the target above the prediction; what is no label side by side, target first."
+    dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     is_label = isinstance(pairs[0][0][-1], (str, L))
     (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
@@ -712,7 +718,7 @@ def save(self:Learner,
 ) -> Path:              # The file
     "Write a checkpoint to `path/model_dir/file.pth`: whole, or not at all. As in fastai."
     opt = self.opt.state_dict() if with_opt and self.opt is not None else None
-    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), self.model.state_dict(), opt)
+    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), noted_weights(self), opt)
 
 # %% ../nbs/07_learner.ipynb #4cb3f4ee
 @patch
@@ -730,7 +736,7 @@ def load(self:Learner,
     file,               # The name that `save` was given
     device=None,        # Where to read the file to; the learner's device if `None`
     with_opt:bool=True, # Also what the optimiser remembers?
-    strict:bool=True,   # `False`: pass over tensors with names that only one side has
+    strict:bool=True,   # `False`: pass over tensors with names that only one side has, and over other classes
 ) -> Learner:
     """Put back what `save` wrote; if it does not fit, raise `ValueError` and change nothing. As in fastai.
 
@@ -738,6 +744,8 @@ def load(self:Learner,
     file = checkpoint_file(self.path/self.model_dir, file)
     weights, opt = read_checkpoint(file, device or self.device)
     check_weights(file, self.model, weights, strict)
+    check_note(self, file, weights, strict)
     if with_opt: self._load_opt(file, opt)
     self.model.load_state_dict(weights, strict=strict)
+    take_note(self, weights)
     return self

@@ -167,6 +167,10 @@ def test_all_parts_but_the_last_are_inputs():
     for ds, n in (THREE, 2), ([o[:2] for o in THREE], 1), ([o[:1] for o in THREE], 1), ([o[0] for o in THREE], 1):
         assert DataLoaders.from_dsets(ds, ds, bs=2).n_inp == n
     assert DataLoaders(torch.utils.data.DataLoader(THREE), torch.utils.data.DataLoader(THREE)).n_inp == 2
+    dicts = [dict(a=o[0], b=o[1], y=o[2]) for o in THREE]
+    def triple(d): return d['a'], d['b'], d['y']
+    for name in 'after_item', 'after_batch': # what the model gets is what counts
+        assert DataLoaders.from_dsets(dicts, dicts, bs=2, **{name: triple}).n_inp == 2
     dsets = Datasets(THREE, [lambda o: o[0], lambda o: o[1], lambda o: o[2]], splits=[range(4), range(4, 6)], n_inp=1)
     assert DataLoaders.from_dsets(dsets.train, dsets.valid, bs=2).n_inp == 1
 
@@ -189,6 +193,27 @@ def test_to_look_for_inputs_changes_no_draw():
     dls = DataLoaders.from_dsets(Draws(), Draws(), bs=2)
     set_seed(1)
     assert dls.n_inp == 1 and torch.equal(torch.rand(2), expected)
+
+# ------------------------------------------------------------------ what a dataset gives
+
+TABLES = dict(series=pd.Series([10, 20, 30], index=[2, 0, 1]), frame=pd.DataFrame(dict(a=[1, 2])))
+
+@pytest.mark.parametrize('ds', TABLES.values(), ids=TABLES)
+def test_a_table_goes_by_labels_and_is_no_dataset(ds):
+    with refused(TypeError, 'positions', 'Datasets(frame', 'to_list'): DataLoader(ds)
+    with refused(TypeError, 'positions'): DataLoaders.from_dsets(ds, ds)
+    assert len(Datasets(ds)) == len(ds)
+
+ODD = {'NoneType where sample 0, item 0, has a number': [(1, 2), (1, 2), (1, None)],
+       'str where': [(1, 2), (1, 2), (1, 'two')],
+       'a number where sample 0, item 0, has Tensor': [torch.ones(2), torch.ones(2), 3],
+       'list where sample 0, item 0, has ndarray': [np.ones(2), np.ones(2), [1, 2]],
+       'a number where sample 0, item 0, has a tuple or list': [(1, 2), (1, 2), 3],
+       'a tuple or list where sample 0, item 0, has a dict': [dict(a=1), dict(a=2), [1]]}
+
+@pytest.mark.parametrize('text', ODD)
+def test_an_odd_sample_is_named(text):
+    with refused(Exception, 'sample 2, item 2', text): DataLoader(ODD[text], bs=3).one_batch()
 
 # ------------------------------------------------------------------ lengths
 
