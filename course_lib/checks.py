@@ -25,10 +25,13 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'check_same_items', 'check_class_numbers', 'ask_for_a_loss', 'check_columns', 'check_average', 'one_number',
            'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_callback', 'check_loader',
            'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice', 'check_one_for_each',
-           'check_trainable', 'check_group', 'check_opens_items', 'check_shows', 'check_fractions', 'check_num_it',
-           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
-           'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts',
-           'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values',
+           'check_trainable', 'check_group', 'check_opens_items', 'check_shows', 'how_targets_differ',
+           'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised',
+           'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers',
+           'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
+           'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers',
+           'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares',
+           'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back', 'check_for_each_photo',
            'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors',
            'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
            'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
@@ -153,6 +156,21 @@ def _file_of(dataset, i):
     is_file = isinstance(items, (list, L)) and isinstance(items[i], (str, Path))
     return f': {items[i]}' if is_file else ''
 
+def _kinds(sample):
+    "What a sample is, and what all its parts are, one after the other."
+    if isinstance(sample, (int, float, np.number)): return ['a number']
+    if isinstance(sample, dict): return ['a dict', *(k for o in sample.values() for k in _kinds(o))]
+    if isinstance(sample, (tuple, list)): return ['a tuple or list', *(k for o in sample for k in _kinds(o))]
+    return [type(sample).__name__]
+
+def _about_kinds(idxs, samples):
+    for column in zip(*map(_kinds, samples)):
+        for k,kind in enumerate(column):
+            if kind != column[0]:
+                return f'\nsample {k}, item {idxs[k]}, has {kind} where sample 0, item {idxs[0]}, has {column[0]}'
+    return ''
+
+# %% ../nbs/lib/checks.ipynb #7bbc93b4
 def about_batch(
     dataset, # What the samples are from
     idxs,    # The number of the item of each sample
@@ -161,12 +179,15 @@ def about_batch(
     "Which items a batch is of; if a sample is odd, its item, with its file."
     few = ', '.join(map(str, idxs[:10])) + (' ...' if len(idxs) > 10 else '')
     odd, note = odd_sample(samples), f"This batch is of the items {few}"
-    if odd is None: return note
+    if odd is None: return note + _about_kinds(idxs, samples)
     return note + '\n' + '; '.join(f'sample {k} is item {idxs[k]}{_file_of(dataset, idxs[k])}' for k in (0, odd))
 
 # %% ../nbs/lib/checks.ipynb #5f1b02dc
 def check_dataset(ds):
-    "A dataset, with `[i]` and `len`. Raises `TypeError`."
+    "A dataset, with `[i]` and `len`; `[i]` goes by position. Raises `TypeError`."
+    if hasattr(ds, 'iloc'):
+        raise TypeError(f"A {type(ds).__name__} looks for labels of its index at `[i]`, not for positions. "
+                        "Take `Datasets(frame, ...)` for rows, or `series.to_list()`.")
     if hasattr(ds, '__getitem__') and hasattr(ds, '__len__'): return ds
     raise TypeError(f"A dataset needs `[i]` and `len`, and {type(ds).__name__} lacks one. "
                     "A generator? Use `list(...)` of it.")
@@ -675,10 +696,10 @@ def check_one_size(
     n:int,
 ):
     "`n` numbers for each item. Raises `ValueError`."
-    odd = [i for i,v in values.items() if np.size(v) != n]
+    odd = [i for i,v in values.items() if np.asarray(v).size != n]
     if not odd: return values
     i = odd[0]
-    raise ValueError(f"Item {i} has {np.size(values[i])} numbers, but {n} are expected: {values[i]!r}.")
+    raise ValueError(f"Item {i} has {np.asarray(values[i]).size} numbers, but {n} are expected: {values[i]!r}.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0314
 def check_source(items):
@@ -1117,6 +1138,98 @@ def check_shows(value):
     raise TypeError(f"A {type(value).__name__} cannot show itself: "
                     "`show_results` needs the data loaders of a `DataBlock`.")
 
+# %% ../nbs/lib/checks.ipynb #cdf68edb
+def _listed(names): return brief([o if isinstance(o, (str, int, float)) else str(o) for o in names])
+
+def _names_differ(known, given, whose):
+    a, b = list(map(str, known)), list(map(str, given))
+    if len(a) != len(b): return f"{len(a)} classes {whose}, {_listed(known)}, but {len(b)} here, {_listed(given)}"
+    k = next(i for i in range(len(a)) if a[i] != b[i])
+    order = ' (the same names, in another order)' if sorted(a) == sorted(b) else ''
+    return f"of the {len(a)} classes, number {k} is {known[k]!r} {whose}, but {given[k]!r} here{order}"
+
+# %% ../nbs/lib/checks.ipynb #ab1afe95
+def how_targets_differ(known, given, whose:str='for the model') -> str|None:
+    "In words, for lists of pairs (kind, names); `None` if they are the same, as far as both say it."
+    for (kind,names), (kind2,names2) in zip(known, given):
+        if names and names2:
+            if list(map(str, names)) != list(map(str, names2)): return _names_differ(names, names2, whose)
+        elif kind and kind2 and kind != kind2:
+            return f"{kind if not names else 'classes, ' + _listed(names)} {whose}, but {kind2} here"
+
+def check_same_targets(known, given):
+    "Raise `ValueError` if data have other targets than the model was made for."
+    differ = how_targets_differ(known, given)
+    if differ is None: return
+    names = next((n for _,n in known if n), None)
+    advice = f"Make them with the model's names, `vocab={_listed(names)}`, or make" if names else 'Make'
+    raise ValueError(f"These data have other targets than those that the model was made for: {differ}. "
+                     f"{advice} a new learner, with a new last layer, for these data.")
+
+# %% ../nbs/lib/checks.ipynb #21700a89
+def renumbered_names(names) -> str:
+    "The message for data that have a model's names in another order, or only some of them."
+    return ("These data number their classes otherwise than the model. They are read with the model's numbers: "
+            f"{_listed(names)}.")
+
+def other_names_in_file(file, differ:str) -> str:
+    "The message for weights of another vocabulary."
+    return (f"The weights of {file} belong to another vocabulary: {differ}. Make the loaders with the `vocab` of the "
+            "file, or give `strict=False` to train on from these weights with the names here.")
+
+def _told_stats(stats):
+    each = [f"mean {brief([round(v, 3) for v in m])} and deviation {brief([round(v, 3) for v in s])}" for m,s in stats]
+    return 'normalised with ' + ', and again with '.join(each) if each else 'not normalised'
+
+def other_stats(known, given) -> str:
+    "The message for a loader that does not normalise as the model was trained; both are lists of (mean, deviation)."
+    return (f"The pictures of these data are {_told_stats(given)}, but the model expects them {_told_stats(known)}. "
+            "Its answers will be off: make the loaders with the same `Normalize`.")
+
+# %% ../nbs/lib/checks.ipynb #6e6a5fca
+def not_normalised(stats) -> str:
+    "The message for batches of numbers between 0 and 1 where a model expects others."
+    return (f"The pictures of this loader are numbers from 0 to 1, but the model expects them "
+            f"{_told_stats(stats)}. Normalise them, or ask for a loader with `learn.dls.test_dl(items)`.")
+
+def same_stats(a, b) -> bool:
+    "Are two lists of (mean, deviation) the same?"
+    a, b = np.array(a), np.array(b)
+    return a.shape == b.shape and np.allclose(a, b, atol=1e-4)
+
+def check_trained_stats(known, given):
+    "Raise `ValueError` if a file would tell of another normalisation than the model was trained with."
+    if known is None or given is None or same_stats(known, given): return
+    raise ValueError(f"{other_stats(known, given)} Then set `learn.dls`, and export again.")
+
+def check_outputs(shape, names):
+    "A model gives one output for each class. Raises `ValueError`."
+    if shape[-1] == len(names): return
+    raise ValueError(f"The model answers with shape {tuple(shape)}: {shape[-1]} outputs for each item, but there are "
+                     f"{len(names)} classes, {_listed(names)}. End the model in as many outputs as there are classes.")
+
+# %% ../nbs/lib/checks.ipynb #43068316
+def squeezed_twice(layer:str, loss, low:float, high:float, inside:str) -> str:
+    "The message for a model that ends in `layer`, from `low` to `high`, under a loss with the activation `inside`."
+    ends = [1/(1 + math.exp(-v)) for v in (low, high)]
+    so = (f"no probability can be below {ends[0]:.2f} or above {ends[1]:.2f}" if inside == 'sigmoid' else
+          "no probability can come near 0 or 1")
+    other = 'nn.BCELoss()' if inside == 'sigmoid' else 'nn.NLLLoss()` after `nn.LogSoftmax'
+    return (f"The model ends in a {layer}, and the loss, {loss}, has a {inside} inside: {so}. "
+            f"Let the model end without it (no `y_range` either), or take a loss of probabilities, `{other}`.")
+
+def out_of_reach(layer:str, low:float, high:float, targets:str, advice:str) -> str:
+    "The message for targets that a model cannot give."
+    return (f"The model ends in a {layer} and answers between {low:g} and {high:g} only, but {targets}. "
+            f"Pass `y_range={advice}`, or a little wider.")
+
+def no_numbers(spoilt:str|None, n_bad:int, n:int) -> str:
+    "The message for predictions that are no numbers; `spoilt`: a tensor of the model with NaN or infinity in it."
+    if spoilt is None: why = "The weights are fine, so look at the pictures and numbers that go in."
+    else: why = (f"The weights hold NaN or infinity, e.g. in `{spoilt}`: load a checkpoint, or train a new learner "
+                 "with a lower learning rate.")
+    return f"{n_bad} of {n} predictions are NaN, which says neither yes nor no. {why}"
+
 # %% ../nbs/lib/checks.ipynb #3d7b2a2f
 def check_fractions(pcts):
     "Raise `ValueError` unless these parts of a training make a whole."
@@ -1191,13 +1304,20 @@ def check_dropouts(
     raise ValueError(f"{len(ps)} dropout probabilities for {n} linear layers: {ps}")
 
 def outputs_for(
-    dls, # Data loaders; those of a `DataBlock` say it as `dls.c`
+    dls,        # Data loaders; those of a `DataBlock` say it as `dls.c`
+    n_out=None, # The number that the user gave, if any
+    sure=False, # Does the loss need exactly `dls.c`?
 ) -> int:
-    "How many outputs a model for `dls` needs; `ValueError` if they do not say."
-    try: return dls.c
+    "How many outputs a model for `dls` needs. `ValueError` if they do not say, or say another number than `n_out`."
+    try: c = dls.c
     except AttributeError:
+        if n_out is not None: return n_out
         raise ValueError("How many outputs should the model have? These data loaders do not say. "
                          "Pass `n_out=`.") from None
+    if n_out is None or n_out == c: return c
+    if not sure: return n_out
+    what = 'classes' if hasattr(dls, 'vocab') else 'numbers to predict for an item'
+    raise ValueError(f"n_out={n_out}, but these data have {c} {what}. Leave `n_out` out, or pass n_out={c}.")
 
 # %% ../nbs/lib/checks.ipynb #966bc466
 def warn_of_other_stats(
@@ -1207,7 +1327,7 @@ def warn_of_other_stats(
     "Warn, at the line that called `vision_learner`, if the two differ."
     if torch.allclose(old.mean, new.mean) and torch.allclose(old.std, new.std): return
     warnings.warn("These data loaders normalise already, but not as this body was pretrained. "
-                  "Make new ones for it.", stacklevel=4)
+                  "Make new ones for it.", stacklevel=users_line())
 
 # %% ../nbs/lib/checks.ipynb #058d5797
 def real_numbers(v) -> np.ndarray:
@@ -1220,11 +1340,11 @@ def real_numbers(v) -> np.ndarray:
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]
     "Points from numbers, a list, an array or a tensor, as float32, x before y. Raises `ValueError`."
-    t = torch.tensor(real_numbers(p), dtype=torch.float32)
-    if t.ndim not in (1, 2) or t.shape[-1] != 2 or not t.numel():
+    a = real_numbers(p) # by way of numpy: cheaper than small tensors
+    if a.ndim not in (1, 2) or a.shape[-1] != 2 or not a.size:
         raise ValueError(f"A point is two numbers, [x, y], or a list of such; this is {p!r}.")
-    if not t.isfinite().all(): raise ValueError(f"A point needs two finite numbers, but this is {t.tolist()}.")
-    return t.view(-1, 2)
+    if not np.isfinite(a).all(): raise ValueError(f"A point needs two finite numbers, but this is {a.tolist()}.")
+    return torch.from_numpy(a.astype('float32').reshape(-1, 2))
 
 def check_point_counts(points, n):
     "Every item has `n` points (a dictionary of tensors, by position). Raises `ValueError`."
@@ -1257,8 +1377,8 @@ def stand_for_absent(
 ) -> np.ndarray: # [N] of bool
     "Which of these points are at (0, 0) in the place of a point that is not there?"
     zero = np.asarray(points) == 0
-    on_an_edge = zero.any(-1) & ~zero.all(-1)
-    return zero.all(-1) & ~zero.all() & ~on_an_edge.any()
+    there, on_an_edge = zero.all(-1), zero.any(-1) & ~zero.all(-1)
+    return there & (1 < there.sum() < len(there)) & ~on_an_edge.any()
 
 # %% ../nbs/lib/checks.ipynb #4730c216
 def warn_of_values(
@@ -1275,6 +1395,26 @@ def warn_of_values(
         warnings.warn(f"{len(absent)} of {len(points)} items have a point at exactly (0, 0), such as item {absent[0]}. "
                       "Does it stand for a point that is not there? The model would learn to point at the corner: "
                       "leave these items out.", stacklevel=users_line())
+
+# %% ../nbs/lib/checks.ipynb #4730c224
+def check_has_way_back(scales_points:bool):
+    "Transforms that scale points, so that they can be scaled back. Raises `ValueError`."
+    if scales_points: return
+    raise ValueError("There is no way back to the pixels of the photos: these data loaders do not scale points. "
+                     "Make them with a `DataBlock` of ImageBlock and PointBlock.")
+
+def check_way_back(off):
+    "The map back to the photo misses its landmarks by `off` pixels, which is nothing. Raises `ValueError`."
+    if off < 0.1: return
+    raise ValueError(f"There is no way back to the pixels of the photos: in validation the pictures are not only cut "
+                     f"and scaled (four corners and the middle come back {float(off):.1f} pixels off). Does a "
+                     "transform bend them, or draw by chance?")
+
+def check_for_each_photo(points, n:int):
+    "Points of `n` photos, `[n,2k]` or `[n,k,2]`. Raises `ValueError`."
+    if points.ndim in (2, 3) and len(points) == n and points.shape[-1]%2 == 0: return points
+    raise ValueError(f"Points for each of the {n} photos of this loader are expected, [{n},2k] or [{n},k,2], "
+                     f"but these are {list(points.shape)}.")
 
 # %% ../nbs/lib/checks.ipynb #4730c218
 def check_pairs(
