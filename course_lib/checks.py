@@ -21,21 +21,21 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_place', 'check_gave', 'check_picture_dims', 'check_like_bytes', 'check_same_entries',
            'warn_of_unused', 'kind_of_item', 'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good',
            'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
-           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop', 'check_stds',
-           'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss', 'check_columns',
-           'check_average', 'one_number', 'check_metric_made', 'check_metric_callable', 'check_event_names',
-           'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice',
-           'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items', 'check_shows',
-           'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
-           'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
-           'no_numbers', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
+           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
+           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
+           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
+           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
+           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
+           'check_shows', 'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file',
+           'other_stats', 'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice',
+           'out_of_reach', 'no_numbers', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
            'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
            'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides',
-           'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points',
-           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
-           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
+           'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
+           'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
            'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
            'check_layer_sizes', 'check_answers']
@@ -162,6 +162,21 @@ def _file_of(dataset, i):
     is_file = isinstance(items, (list, L)) and isinstance(items[i], (str, Path))
     return f': {items[i]}' if is_file else ''
 
+def _kinds(sample):
+    "What a sample is, and what all its parts are, one after the other."
+    if isinstance(sample, (int, float, np.number)): return ['a number']
+    if isinstance(sample, dict): return ['a dict', *(k for o in sample.values() for k in _kinds(o))]
+    if isinstance(sample, (tuple, list)): return ['a tuple or list', *(k for o in sample for k in _kinds(o))]
+    return [type(sample).__name__]
+
+def _about_kinds(idxs, samples):
+    for column in zip(*map(_kinds, samples)):
+        for k,kind in enumerate(column):
+            if kind != column[0]:
+                return f'\nsample {k}, item {idxs[k]}, has {kind} where sample 0, item {idxs[0]}, has {column[0]}'
+    return ''
+
+# %% ../nbs/lib/checks.ipynb #7bbc93b4
 def about_batch(
     dataset, # What the samples are from
     idxs,    # The number of the item of each sample
@@ -170,12 +185,15 @@ def about_batch(
     "Which items a batch is of; if a sample is odd, its item, with its file."
     few = ', '.join(map(str, idxs[:10])) + (' ...' if len(idxs) > 10 else '')
     odd, note = odd_sample(samples), f"This batch is of the items {few}"
-    if odd is None: return note
+    if odd is None: return note + _about_kinds(idxs, samples)
     return note + '\n' + '; '.join(f'sample {k} is item {idxs[k]}{_file_of(dataset, idxs[k])}' for k in (0, odd))
 
 # %% ../nbs/lib/checks.ipynb #5f1b02dc
 def check_dataset(ds):
-    "A dataset, with `[i]` and `len`. Raises `TypeError`."
+    "A dataset, with `[i]` and `len`; `[i]` goes by position. Raises `TypeError`."
+    if hasattr(ds, 'iloc'):
+        raise TypeError(f"A {type(ds).__name__} looks for labels of its index at `[i]`, not for positions. "
+                        "Take `Datasets(frame, ...)` for rows, or `series.to_list()`.")
     if hasattr(ds, '__getitem__') and hasattr(ds, '__len__'): return ds
     raise TypeError(f"A dataset needs `[i]` and `len`, and {type(ds).__name__} lacks one. "
                     "A generator? Use `list(...)` of it.")
@@ -947,6 +965,13 @@ def check_choice(what, value, choices):
     if value in choices: return value
     raise ValueError(f"{what}={value!r}; it is one of {', '.join(map(repr, choices))}.")
 
+def check_picture_to_cut(is_there:bool, cut, sample):
+    "A sample that a cut has a picture in. Raises `TypeError`."
+    if is_there: return
+    raise TypeError(f"{cut!r} cuts a PILImage, but the sample has {', '.join(type(x).__name__ for x in sample)}. "
+                    "If one of your functions makes tensors of pictures, say when its turn is: `f.order = 2`, "
+                    "after the cut.")
+
 def check_crop(min_scale, max_scale, ratio):
     "Scales and ratios from which boxes can be drawn. Raises `ValueError`."
     if not 0 < min_scale <= max_scale <= 1:
@@ -1324,11 +1349,11 @@ def real_numbers(v) -> np.ndarray:
 # %% ../nbs/lib/checks.ipynb #058d5798
 def check_points(p) -> Tensor: # [n,2]
     "Points from numbers, a list, an array or a tensor, as float32, x before y. Raises `ValueError`."
-    t = torch.tensor(real_numbers(p), dtype=torch.float32)
-    if t.ndim not in (1, 2) or t.shape[-1] != 2 or not t.numel():
+    a = real_numbers(p) # by way of numpy: cheaper than small tensors
+    if a.ndim not in (1, 2) or a.shape[-1] != 2 or not a.size:
         raise ValueError(f"A point is two numbers, [x, y], or a list of such; this is {p!r}.")
-    if not t.isfinite().all(): raise ValueError(f"A point needs two finite numbers, but this is {t.tolist()}.")
-    return t.view(-1, 2)
+    if not np.isfinite(a).all(): raise ValueError(f"A point needs two finite numbers, but this is {a.tolist()}.")
+    return torch.from_numpy(a.astype('float32').reshape(-1, 2))
 
 def check_point_counts(points, n):
     "Every item has `n` points (a dictionary of tensors, by position). Raises `ValueError`."
@@ -1361,8 +1386,8 @@ def stand_for_absent(
 ) -> np.ndarray: # [N] of bool
     "Which of these points are at (0, 0) in the place of a point that is not there?"
     zero = np.asarray(points) == 0
-    on_an_edge = zero.any(-1) & ~zero.all(-1)
-    return zero.all(-1) & ~zero.all() & ~on_an_edge.any()
+    there, on_an_edge = zero.all(-1), zero.any(-1) & ~zero.all(-1)
+    return there & (1 < there.sum() < len(there)) & ~on_an_edge.any()
 
 # %% ../nbs/lib/checks.ipynb #4730c216
 def warn_of_values(
@@ -1379,6 +1404,26 @@ def warn_of_values(
         warnings.warn(f"{len(absent)} of {len(points)} items have a point at exactly (0, 0), such as item {absent[0]}. "
                       "Does it stand for a point that is not there? The model would learn to point at the corner: "
                       "leave these items out.", stacklevel=users_line())
+
+# %% ../nbs/lib/checks.ipynb #4730c224
+def check_has_way_back(scales_points:bool):
+    "Transforms that scale points, so that they can be scaled back. Raises `ValueError`."
+    if scales_points: return
+    raise ValueError("There is no way back to the pixels of the photos: these data loaders do not scale points. "
+                     "Make them with a `DataBlock` of ImageBlock and PointBlock.")
+
+def check_way_back(off):
+    "The map back to the photo misses its landmarks by `off` pixels, which is nothing. Raises `ValueError`."
+    if off < 0.1: return
+    raise ValueError(f"There is no way back to the pixels of the photos: in validation the pictures are not only cut "
+                     f"and scaled (four corners and the middle come back {float(off):.1f} pixels off). Does a "
+                     "transform bend them, or draw by chance?")
+
+def check_for_each_photo(points, n:int):
+    "Points of `n` photos, `[n,2k]` or `[n,k,2]`. Raises `ValueError`."
+    if points.ndim in (2, 3) and len(points) == n and points.shape[-1]%2 == 0: return points
+    raise ValueError(f"Points for each of the {n} photos of this loader are expected, [{n},2k] or [{n},k,2], "
+                     f"but these are {list(points.shape)}.")
 
 # %% ../nbs/lib/checks.ipynb #4730c218
 def check_pairs(

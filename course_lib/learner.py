@@ -19,6 +19,7 @@ from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, chec
 from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
+from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
 from .results import in_order, join_batches, each_loss, draw_results, draw_losses
@@ -633,11 +634,12 @@ def _decoded(self:Learner, xb, dec):
 def predict(self:Learner,
     item, # A file, picture or row, as `dls.test_dl` takes them
 ) -> tuple:
-    "(decoded label, decision, probabilities) for one item."
+    "(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item."
     check_opens_items(self.dls)
-    b = self.dls.test_dl([item]).one_batch() # typed: a point is decoded with the size of its picture
+    dl = self.dls.test_dl([item])
+    b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
-    return self._decoded(b, dec)[0][-1], dec[0], preds[0]
+    return as_given(self._decoded(b, dec)[0][-1], dec[0], dl), dec[0], preds[0]
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
@@ -651,7 +653,7 @@ def _true_and_decided(self:Learner, dl, max_n):
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
+    "Draw samples as the model saw them, the target above the prediction; what is no label side by side, target first."
     dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     draw_results(pairs, nrows, ncols, figsize)
