@@ -19,9 +19,10 @@ from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, chec
 from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric
+from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
-from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses
+from .results import in_order, join_batches, each_loss, draw_results, draw_losses
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -633,11 +634,12 @@ def _decoded(self:Learner, xb, dec):
 def predict(self:Learner,
     item, # A file, picture or row, as `dls.test_dl` takes them
 ) -> tuple:
-    "(decoded label, decision, probabilities) for one item."
+    "(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item."
     check_opens_items(self.dls)
-    b = self.dls.test_dl([item]).one_batch() # typed: a point is decoded with the size of its picture
+    dl = self.dls.test_dl([item])
+    b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
-    return self._decoded(b, dec)[0][-1], dec[0], preds[0]
+    return as_given(self._decoded(b, dec)[0][-1], dec[0], dl), dec[0], preds[0]
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
@@ -651,11 +653,10 @@ def _true_and_decided(self:Learner, dl, max_n):
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
+    "Draw samples as the model saw them, the target above the prediction; what is no label side by side, target first."
     dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
-    is_label = isinstance(pairs[0][0][-1], (str, L))
-    (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
+    draw_results(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/07_learner.ipynb #6ae7d7fa
 class MixedPrecision(Callback):
