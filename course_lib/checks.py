@@ -11,18 +11,21 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'noting', 'ab
            'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names', 'check_encoded',
            'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_new_items',
            'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
-           'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
-           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
-           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
-           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
-           'check_shows', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
-           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
-           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
-           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
-           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
-           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
+           'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'may_look',
+           'first_look', 'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
+           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'one_number',
+           'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_callback',
+           'check_loader', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice',
+           'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items', 'check_shows',
+           'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
+           'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'check_points',
+           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size',
+           'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal',
+           'check_before_camera', 'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers',
+           'transform_is_code', 'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only',
+           'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes',
+           'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, operator, warnings
@@ -480,6 +483,94 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
                          'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
+# %% ../nbs/lib/checks.ipynb #f7f4f457
+class Looking: waits = True # may a check wait for values that are not on the CPU?
+
+def may_look(t:Tensor) -> bool:
+    "May a check read the values in `t`?"
+    return Looking.waits or t.device.type == 'cpu'
+
+def first_look(
+    o, # A loss or a metric; it is noted there that its first batch has been seen
+):
+    "A block in which checks wait for values only if it is the first one for `o`."
+    is_new = not getattr(o, 'looked_at', False)
+    o.looked_at = True
+    return setting(Looking, 'waits', Looking.waits and is_new)
+
+# %% ../nbs/lib/checks.ipynb #e7e94a28
+def _where_odd(odd, targ):
+    "The first place where `odd` is true: what the target is, and where."
+    item, *rest = odd.nonzero()[0].tolist() if odd.ndim else [0]
+    return f'the target of item {item}{f" in column {rest[-1]}" if rest else ""} is {targ[odd][0].item():g}'
+
+def check_targets_finite(targ):
+    "Raise `ValueError` if a target is not a number, or infinite."
+    if not may_look(targ) or not targ.is_floating_point() or targ.isfinite().all(): return
+    raise ValueError(f'In this batch {_where_odd(~targ.isfinite(), targ)}: it would make the loss nan, and then the '
+                     'whole model. Look for missing labels.')
+
+def check_targets_between(targ):
+    "Raise `ValueError` unless each target says how sure it is that a class is there, from 0 to 1."
+    if not may_look(targ) or targ.dtype == torch.bool: return
+    odd = ~((targ >= 0) & (targ <= 1))
+    if not odd.any(): return
+    raise ValueError(f'In this batch {_where_odd(odd, targ)}, but binary cross-entropy needs 1 for a class that is '
+                     'there, 0 for one that is not, or a number in between. For targets of -1 and 1 use '
+                     '`(targ > 0).float()`; a nan comes from a missing label.')
+
+# %% ../nbs/lib/checks.ipynb #12810937
+def check_known_classes(
+    targ,        # Class numbers
+    n:int,       # How many columns the prediction has
+    ignore=None, # A number that stands for "no class here"
+):
+    "Raise `ValueError` unless each class number is that of a column."
+    if not may_look(targ): return
+    odd = (targ < 0) | (targ >= n)
+    if targ.is_floating_point(): odd |= targ != targ.floor() # so is a nan
+    if ignore is not None: odd &= targ != ignore
+    if not odd.any(): return
+    raise ValueError(f'In this batch {_where_odd(odd, targ)}, but the prediction has {n} column{"s"*(n != 1)}: class '
+                     f'numbers from 0 to {n-1} are expected. End the model in as many outputs as there are classes, '
+                     'and leave out items that have none.')
+
+# %% ../nbs/lib/checks.ipynb #5217b171
+def _weights_of(func): # A loss of torch
+    return {k: w for k in ('weight', 'pos_weight') if isinstance(w := getattr(func, k, None), Tensor)}
+
+def check_class_weights(func):
+    "Raise `ValueError` unless the weights that a loss of torch holds are numbers from 0 up."
+    for k,w in _weights_of(func).items():
+        odd = ~(w.isfinite() & (w >= 0)).reshape(-1)
+        if not odd.any(): continue
+        at = int(odd.nonzero()[0])
+        raise ValueError(f'{k} of class {at} is {w.reshape(-1)[at].item():g}, but a weight is a number from 0 up. '
+                         'If you divide by how often a class is there, put `.clamp(min=1)` behind the count.')
+
+# %% ../nbs/lib/checks.ipynb #0796300e
+def _weight_fits(func, w, shape):
+    if isinstance(func, nn.CrossEntropyLoss): return w.shape == shape[-1:]
+    try: return torch.broadcast_shapes(w.shape, shape) == shape
+    except RuntimeError: return False
+
+def check_weights_fit(
+    func,  # A loss of torch
+    shape, # That of the predictions, with the classes last
+):
+    "Raise `ValueError` unless the loss holds a weight for each class."
+    for k,w in _weights_of(func).items():
+        if _weight_fits(func, w, shape): continue
+        raise ValueError(f'{k} has {w.numel()} numbers, but the prediction has {shape[-1]} classes: one for each class '
+                         'is expected, in the order of `dls.vocab`.')
+
+# %% ../nbs/lib/checks.ipynb #6518ea1f
+def check_one_target(n:int):
+    "Raise `ValueError` if each item has several targets, which no loss of the course compares alone."
+    if n < 2: return
+    raise ValueError(f'Each item has {n} targets, and how much each counts is for you to say: pass a loss_func of '
+                     '(prediction, target 1, target 2, ...), such as the sum of a loss for each.')
+
 # %% ../nbs/lib/checks.ipynb #f662157a
 def ask_for_a_loss(y): # A target
     "Raise `ValueError`: `y` does not say which loss it needs."
@@ -497,14 +588,67 @@ def check_columns(inp, targ):
 
 def check_average(average, known):
     "Raise `ValueError` unless `average` is one of `known`."
-    if average in known: return
+    if average in list(known): return
     raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+
+# %% ../nbs/lib/checks.ipynb #186967e3
+def check_zeros_and_ones(targ):
+    "Raise `ValueError` unless each target says 1 (the class is there) or 0 (it is not)."
+    if not may_look(targ) or targ.dtype == torch.bool: return
+    odd = (targ != 0) & (targ != 1)
+    if not odd.any(): return
+    raise ValueError(f'For a metric {_where_odd(odd, targ)}, but 1 for a class that is there and 0 for one that is not '
+                     'are expected. Say what is there first: `targ > 0` for targets of -1 and 1, `targ > 0.5` for '
+                     'soft ones. For class numbers use accuracy.')
+
+# %% ../nbs/lib/checks.ipynb #914099b5
+def check_thresh(
+    thresh,           # A number, or one for each class: a list, an array, a tensor
+    like:Tensor,      # What is compared with it, with the classes last
+    within:bool=True, # Must it lie between 0 and 1?
+):                    # A number, or a tensor with one for each class
+    "`thresh`, ready to be compared with `like`. Raises `ValueError`, or `TypeError` for what is no number."
+    try: t = np.asarray(to_cpu(thresh), dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise TypeError(f'thresh={brief(thresh)}: a number is expected, or a list with one for each class.') from None
+    if len(t) not in (1, n := like.shape[-1]):
+        raise ValueError(f'{len(t)} thresholds for {n} classes: give one number, or one for each class.')
+    if np.isnan(t).any() or (within and ((t < 0) | (t > 1)).any()):
+        raise ValueError(f'thresh={brief(thresh)}: it is compared with a probability, so between 0 and 1 is expected.')
+    return float(t[0]) if len(t) == 1 else torch.as_tensor(t).to(like)
+
+# %% ../nbs/lib/checks.ipynb #da8d4e70
+def check_labels(labels, n:int) -> list:
+    "`labels` as numbers of columns, all below `n`. Raises `ValueError`."
+    try: numbers = [operator.index(o) for o in to_cpu(labels) if not isinstance(o, (bool, np.bool_))]
+    except TypeError: numbers = []
+    if numbers and len(numbers) == len(labels) and all(0 <= o < n for o in numbers): return numbers
+    raise ValueError(f'labels={brief(labels)}: a list of columns is expected, numbers from 0 to {n-1}.')
+
+# %% ../nbs/lib/checks.ipynb #f447fac8
+def _look_like_probabilities(inp):
+    "Are all values within 0..1, not all alike, and enough to say so?"
+    low, high = (v.item() for v in inp.aminmax())
+    if low < 0 or high > 1 or low == high or inp.numel() < 8: return False
+    return inp.numel() >= 500 or inp.mean().item() > 0.2
+
+def warn_of_probabilities(inp):
+    "Warn, at the line that called the metric, if what is taken for activations look like probabilities."
+    if not (Looking.waits and inp.numel()) or not _look_like_probabilities(inp): return
+    warnings.warn(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
+                  "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
+                  "`sigmoid=False`; if they come from the model, let it end without a sigmoid.", stacklevel=4)
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
     "The number `v` of the metric `name` as a Python float. Raises `ValueError` if it is a row or a table."
     if not getattr(v, 'ndim', 0): return float(v)
     raise ValueError(f'the metric {name} must give one number for a batch, but gave shape {tuple(v.shape)}')
+
+def about_metric(name, targs) -> str:
+    "Which metric failed, and what it was given."
+    n = f'; each item has {len(targs)} targets, so it needs as many arguments after the predictions'
+    return f'This happened in the metric {name}{n if len(targs) > 1 else ""}.'
 
 def check_metric_made(m):
     "Raise `TypeError` if the metric `m` is a class, not yet an object."

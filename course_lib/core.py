@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['expect_fail', 'set_seed', 'random_state', 'set_random_state', 'default_device', 'n_cores', 'to_device', 'in_float32',
-           'to_cpu', 'TensorBase', 'plain', 'plain_float', 'func_name', 'setting', 'atomic_write', 'data_home',
-           'full_data', 'import_torchvision', 'L', 'first', 'store_attr', 'patch', 'Path', 'partial', 'math', 'np',
-           'torch', 'Tensor', 'nn', 'tensor']
+           'to_cpu', 'detached', 'concat', 'TensorBase', 'plain', 'plain_float', 'func_name', 'setting', 'atomic_write',
+           'data_home', 'full_data', 'import_torchvision', 'L', 'first', 'store_attr', 'patch', 'Path', 'partial',
+           'math', 'np', 'torch', 'Tensor', 'nn', 'tensor']
 
 # %% ../nbs/lib/core.ipynb #315dc096
 import os
@@ -118,6 +118,22 @@ def to_cpu(
 ):
     "`b` with every tensor detached and on the CPU; half precision becomes float32, as in fastai."
     return _map_tensors(lambda t: in_float32(t.detach().cpu()), b)
+
+# %% ../nbs/lib/core.ipynb #54f3adda
+def detached(b):
+    "`b` with every tensor free of its gradient, and where it was."
+    return _map_tensors(lambda t: t.detach(), b)
+
+def concat(
+    batches:list, # Of one form: tensors, or tuples, lists or dicts of such
+):
+    "One batch of all: tensors are joined along their first axis. What is no tensor is that of the first batch."
+    b = batches[0]
+    if isinstance(b, Tensor): return torch.cat(batches)
+    if isinstance(b, dict): return {k: concat([o[k] for o in batches]) for k in b}
+    if not isinstance(b, (tuple, list, L)): return b
+    columns = [concat(list(c)) for c in zip(*batches)]
+    return type(b)(*columns) if hasattr(b, '_fields') else type(b)(columns)
 
 # %% ../nbs/lib/core.ipynb #a09dd1c4
 class TensorBase(Tensor):
