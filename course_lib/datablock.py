@@ -310,6 +310,11 @@ def add(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
     return type(self)(self.all_tfms + L(tfms), self.split_idx)
 
+@patch
+def for_split(self:Pipeline, split_idx:int) -> Pipeline:
+    "The same transforms for training (0) or validation (1)."
+    return type(self)(self.all_tfms, split_idx)
+
 # %% ../nbs/03_datablock.ipynb #b5f71264
 def _as_list(g):
     if g is None: return []

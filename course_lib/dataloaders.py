@@ -333,3 +333,15 @@ def device(self:DataLoaders): return self.train.device
 def one_batch(self:DataLoaders):
     "The first batch of a new training epoch."
     return self.train.one_batch()
+
+# %% ../nbs/02_dataloaders.ipynb #12a7048c
+@patch
+def as_valid(self:DataLoaders,
+    k:int=0, # Which loader: 0 training, 1 validation
+) -> DataLoader:
+    "The items of loader `k` as in validation: each once, in order, with validation's pipelines of transforms."
+    dl, tfms = self[k], {}
+    for name in 'after_item', 'after_batch':
+        like = getattr(self.loaders[min(1, len(self)-1)], name, None)
+        if hasattr(getattr(dl, name, None), 'for_split') and hasattr(like, 'for_split'): tfms[name] = like.for_split(1)
+    return dl.new(shuffle=False, drop_last=False, watch=None, **tfms) if hasattr(dl, 'new') else dl

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from fastcore.foundation import L
 from tqdm.auto import tqdm
 from .core import atomic_write, data_home
+from .downloads import Part, download
 
 # %% ../nbs/lib/datasets.ipynb #d2ae6b94
 class URLs:
@@ -55,30 +56,43 @@ def _fault(file, url):
     return '' if got == md5 else f'its md5 sum is {got} instead of {md5}'
 
 # %% ../nbs/lib/datasets.ipynb #0a2d0e52
-def _check_space(url, folder):
-    "Raise before a long download when the archive and its unpacked files cannot fit."
+def _check_space(url, folder, have=0):
+    "Raise before a long download when the archive, of which `have` bytes are there, and its files cannot fit."
     size = _known[url][0] if url in _known else 0
-    need, free = 2*size, shutil.disk_usage(folder).free
+    need, free = 2*size, shutil.disk_usage(folder).free + have
     if free < need:
         raise OSError(f'{url} needs about {need/1e9:.1f} GB in {folder}, but the disk has only {free/1e9:.1f} GB free. '
                       'Free some space, or set COURSE_LIB_HOME to a folder on a larger disk')
 
+# %% ../nbs/lib/datasets.ipynb #8be36da6
+def _advice(archive, part):
+    "What to do after a download that failed."
+    kept = f'{part.size/1e6:,.1f} MB have come and are kept: call untar_data again to go on from there' if part.size \
+        else 'Try again'
+    return f'{kept}; or fetch the address with a browser, save it as {archive}, and call untar_data again'
+
+def _why(error):
+    "Why the host gave nothing, or not all."
+    answer = error.response
+    if answer is None: return f'no connection, or it broke ({type(error).__name__})'
+    return f'the host answered "{answer.status_code} {answer.reason}"'
+
+# %% ../nbs/lib/datasets.ipynb #89223b57
 def _download(url, archive):
     "Fetch `url` into the file `archive`, which appears whole and checked, or not at all."
-    import pooch, requests
-    _check_space(url, archive.parent)
-    advice = f'Try again; or fetch the address with a browser, save it as {archive}, and call untar_data again'
-    total = _known[url][0] if url in _known else 1 # pooch puts in the size that the host tells; None would not do
-    with atomic_write(archive) as tmp, tqdm(total=total, desc=archive.name, unit='B', unit_scale=True) as bar:
-        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, headers={'Accept-Encoding': 'identity'})
-        try: fetch(url, str(tmp), None)
-        except requests.HTTPError as e:
-            answer = f'{e.response.status_code} {e.response.reason}'
-            raise ConnectionError(f'{url} cannot be fetched: the host answered "{answer}". {advice}') from None
+    import requests
+    part = Part(url, archive)
+    _check_space(url, archive.parent, part.size)
+    total = _known[url][0] if url in _known else None
+    with tqdm(total=total, desc=archive.name, unit='B', unit_scale=True) as bar:
+        try: download(url, archive, bar)
         except requests.RequestException as e:
-            raise ConnectionError(f'{url} cannot be fetched: no connection, or it broke ({type(e).__name__}). '
-                                  f'{advice}') from None
-        if fault := _fault(tmp, url): raise ValueError(f'The file fetched from {url} is wrong: {fault}. {advice}')
+            raise ConnectionError(f'{url} cannot be fetched: {_why(e)}. {_advice(archive, part)}') from None
+    if fault := _fault(part.file, url):
+        part.drop()
+        raise ValueError(f'The file fetched from {url} is wrong: {fault}. {_advice(archive, part)}')
+    os.replace(part.file, archive)
+    part.drop()
 
 # %% ../nbs/lib/datasets.ipynb #26ab0c29
 def _leaves(path):
@@ -258,11 +272,28 @@ image_extensions = {f'.{o}' for o in ('apng avif bmp gif heic ico jfif jpe jpeg 
 
 def _is_image(name): return not name.startswith('.') and Path(name).suffix.lower() in image_extensions
 
-def _images_in(folder, recurse):
-    "The images in `folder` and, if `recurse`, in the folders below it that are not hidden."
-    for at,dirs,files in os.walk(folder, followlinks=True):
-        dirs[:] = [d for d in dirs if recurse and not d.startswith('.')]
-        yield from (Path(at)/f for f in files if _is_image(f))
+# %% ../nbs/lib/datasets.ipynb #64384c33
+def _subfolders(folder): return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+
+def _folders_below(folder):
+    "`folder` and all below it that are not hidden, each once; a link is followed when all else has been seen."
+    seen, todo, links = set(), [folder], []
+    while todo or links:
+        at = todo.pop() if todo else links.pop(0)
+        if (real := at.resolve()) in seen: continue
+        seen.add(real)
+        yield at
+        for p in _subfolders(at): (links if p.is_symlink() else todo).append(p)
+
+def _images_in(folders): return L(sorted({p for f in folders for p in f.iterdir() if _is_image(p.name)}))
+
+# %% ../nbs/lib/datasets.ipynb #06e75792
+def _only(path, names):
+    "The folders `names` directly below `path`. Raises `FileNotFoundError` for one that is not there."
+    missing = [o for o in names if not (path/o).is_dir()]
+    if not missing: return [path/o for o in names]
+    there = ', '.join(p.name for p in _subfolders(path)) or 'none'
+    raise FileNotFoundError(f'folders={list(names)}: {path} has no folder {missing[0]!r}. Its folders are: {there}')
 
 def get_image_files(path,              # Folder to look in
                     recurse:bool=True, # Also in the folders below it?
@@ -273,8 +304,6 @@ def get_image_files(path,              # Folder to look in
     if not path.is_dir():
         raise FileNotFoundError(f'{path} is no folder' if path.exists() else f'There is no folder {path}. '
                                 'Is the path right, and relative to the folder that you think of?')
-    if not folders: return L(sorted(_images_in(path, recurse)))
-    found = [*_images_in(path, recurse=False)] if '.' in folders else []
-    for p in path.iterdir():
-        if recurse and p.name in folders and p.is_dir(): found += _images_in(p, recurse)
-    return L(sorted(found))
+    if not folders: return _images_in(_folders_below(path) if recurse else [path])
+    below = _only(path, [o for o in folders if o != '.']) if recurse else []
+    return _images_in([*([path] if '.' in folders else []), *(f for b in below for f in _folders_below(b))])

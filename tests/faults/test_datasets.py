@@ -3,7 +3,7 @@ import gzip, hashlib, io, os, signal, stat, subprocess, sys, tarfile, threading,
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import pytest
-from course_lib import datasets
+from course_lib import datasets, downloads
 from course_lib.datasets import register_sample, untar_data
 
 BIG = os.urandom(300_000)
@@ -41,6 +41,9 @@ class Host(BaseHTTPRequestHandler):
                 self.wfile.write(body[i:i+20_000])
                 if how == 'slow': time.sleep(.2)
         except OSError: pass # the client went away: some of the tests want that
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch): monkeypatch.setattr(downloads, '_first_pause', 0)
 
 @pytest.fixture
 def host(monkeypatch):
@@ -249,7 +252,7 @@ def wait_for(condition, seconds=60):
 @pytest.mark.parametrize('sig', [signal.SIGKILL, signal.SIGINT], ids=['killed', 'Ctrl-C'])
 def test_interrupted_download(home, host, sig):
     p = run_python(f'from course_lib.datasets import untar_data; untar_data("{host.url}/slow/pets.tgz")', home)
-    wait_for(lambda: any(o.stat().st_size > 0 for o in home.glob('archive/.pets.tgz.*/pets.tgz')))
+    wait_for(lambda: any(o.stat().st_size > 0 for o in home.glob('archive/pets.tgz.part')))
     p.send_signal(sig); p.communicate(timeout=60)
     assert not (home/'archive'/'pets.tgz').exists() and not (home/'data'/'pets').exists()
     if sig == signal.SIGINT: assert left(home) == []
