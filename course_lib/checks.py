@@ -11,21 +11,23 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'noting', 'ab
            'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names', 'check_encoded',
            'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_new_items',
            'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
-           'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'may_look',
-           'first_look', 'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'looking',
+           'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
            'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
            'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'one_number',
-           'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_callback',
-           'check_loader', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_slice',
-           'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items', 'check_shows',
-           'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
-           'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size',
-           'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal',
-           'check_before_camera', 'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers',
-           'transform_is_code', 'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only',
-           'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes',
-           'check_answers']
+           'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_only_one',
+           'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable', 'check_parts', 'check_loss',
+           'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches', 'check_some_targets',
+           'check_names_loss', 'check_n_epoch', 'check_hyper', 'check_slice', 'check_one_for_each', 'check_trainable',
+           'check_opt', 'check_group', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
+           'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
+           'outputs_for', 'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture',
+           'warn_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists',
+           'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, operator, warnings
@@ -483,20 +485,13 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
                          'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
-# %% ../nbs/lib/checks.ipynb #f7f4f457
-class Looking: waits = True # may a check wait for values that are not on the CPU?
+# %% ../nbs/lib/checks.ipynb #c78897b2
+class Looking: waits, warns = True, True # may a check wait for values, and warn of what it sees?
 
-def may_look(t:Tensor) -> bool:
-    "May a check read the values in `t`?"
-    return Looking.waits or t.device.type == 'cpu'
-
-def first_look(
-    o, # A loss or a metric; it is noted there that its first batch has been seen
-):
-    "A block in which checks wait for values only if it is the first one for `o`."
-    is_new = not getattr(o, 'looked_at', False)
-    o.looked_at = True
-    return setting(Looking, 'waits', Looking.waits and is_new)
+@contextmanager
+def looking(waits:bool, warns:bool=True):
+    "A block of a training loop, in which checks wait and warn only if it says so."
+    with setting(Looking, 'waits', Looking.waits and waits), setting(Looking, 'warns', Looking.warns and warns): yield
 
 # %% ../nbs/lib/checks.ipynb #e7e94a28
 def _where_odd(odd, targ):
@@ -506,13 +501,13 @@ def _where_odd(odd, targ):
 
 def check_targets_finite(targ):
     "Raise `ValueError` if a target is not a number, or infinite."
-    if not may_look(targ) or not targ.is_floating_point() or targ.isfinite().all(): return
+    if not Looking.waits or not targ.is_floating_point() or targ.isfinite().all(): return
     raise ValueError(f'In this batch {_where_odd(~targ.isfinite(), targ)}: it would make the loss nan, and then the '
                      'whole model. Look for missing labels.')
 
 def check_targets_between(targ):
     "Raise `ValueError` unless each target says how sure it is that a class is there, from 0 to 1."
-    if not may_look(targ) or targ.dtype == torch.bool: return
+    if not Looking.waits or targ.dtype == torch.bool: return
     odd = ~((targ >= 0) & (targ <= 1))
     if not odd.any(): return
     raise ValueError(f'In this batch {_where_odd(odd, targ)}, but binary cross-entropy needs 1 for a class that is '
@@ -526,7 +521,7 @@ def check_known_classes(
     ignore=None, # A number that stands for "no class here"
 ):
     "Raise `ValueError` unless each class number is that of a column."
-    if not may_look(targ): return
+    if not Looking.waits: return
     odd = (targ < 0) | (targ >= n)
     if targ.is_floating_point(): odd |= targ != targ.floor() # so is a nan
     if ignore is not None: odd &= targ != ignore
@@ -592,11 +587,10 @@ def check_average(average, known):
     raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
 
 # %% ../nbs/lib/checks.ipynb #186967e3
-def check_zeros_and_ones(targ):
-    "Raise `ValueError` unless each target says 1 (the class is there) or 0 (it is not)."
-    if not may_look(targ) or targ.dtype == torch.bool: return
+def check_zeros_and_ones(targ) -> Tensor: # 0-d: is there a target that says neither?
+    "Raise `ValueError`, if it may look, unless each target says 1 (the class is there) or 0 (it is not)."
     odd = (targ != 0) & (targ != 1)
-    if not odd.any(): return
+    if not Looking.waits or not odd.any(): return odd.any()
     raise ValueError(f'For a metric {_where_odd(odd, targ)}, but 1 for a class that is there and 0 for one that is not '
                      'are expected. Say what is there first: `targ > 0` for targets of -1 and 1, `targ > 0.5` for '
                      'soft ones. For class numbers use accuracy.')
@@ -634,7 +628,7 @@ def _look_like_probabilities(inp):
 
 def warn_of_probabilities(inp):
     "Warn, at the line that called the metric, if what is taken for activations look like probabilities."
-    if not (Looking.waits and inp.numel()) or not _look_like_probabilities(inp): return
+    if not (Looking.waits and Looking.warns and inp.numel()) or not _look_like_probabilities(inp): return
     warnings.warn(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
                   "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
                   "`sigmoid=False`; if they come from the model, let it end without a sigmoid.", stacklevel=4)
@@ -671,6 +665,21 @@ def check_event_names(cls, events):
         did_you_mean = f" Did you mean {near[0]}?" if near else ''
         raise TypeError(f"{cls.__name__}.{k}: there is no such event, so it would never run.{did_you_mean}")
 
+def check_only_one(cb, learn):
+    "Raise `ValueError` if the learner has a callback of its own of just this class, such as its `Recorder`."
+    kind = type(cb)
+    if kind not in getattr(learn, 'default_cbs', ()) or not any(type(o) is kind for o in learn.cbs): return
+    raise ValueError(f"This learner has a {kind.__name__} already, and two would get in each other's way: it is "
+                     f"`learn.{cb.name}`. Yours takes its place in `Learner(..., cbs={kind.__name__}(...))`.")
+
+def own_instead(
+    classes,  # Of callbacks that every learner gets
+    cbs:list, # Those given to this one
+) -> list:
+    "The callbacks of a new learner: one of yours takes the place of the default one of its class."
+    kinds = [o if isinstance(o, type) else type(o) for o in cbs]
+    return [*(c for c in classes if c not in kinds), *cbs]
+
 def check_callback(
     cb,        # What is to be added
     learn,     # The learner to which it is added
@@ -679,17 +688,104 @@ def check_callback(
     "A callback whose name hides no other attribute of the learner. Raises `TypeError` or `ValueError`."
     if not isinstance(cb, cls):
         raise TypeError(f"A callback must be an instance of {cls.__name__}, not {type(cb).__name__}.")
+    check_only_one(cb, learn)
     if isinstance(getattr(learn, cb.name, cb), cls): return cb
     raise ValueError(f"A callback cannot be called {cb.name!r}: the learner has an attribute of this name. "
                      "Rename the class.")
 
+# %% ../nbs/lib/checks.ipynb #20f967c0
+def _what(o):
+    "A class by its name, anything else with its type."
+    return f'the class {o.__name__}' if isinstance(o, type) else f'a {type(o).__name__}'
+
+def check_dls(dls):
+    "Raise `TypeError` unless `dls` are several loaders."
+    if hasattr(dls, '__getitem__') and hasattr(dls, 'train') and not isinstance(dls, nn.Module): return
+    advice = ''
+    if isinstance(dls, nn.Module): advice = ' The data come before the model.'
+    elif hasattr(dls, 'dataloaders'): advice = ' A block makes them from a source: `block.dataloaders(source)`.'
+    elif hasattr(dls, 'one_batch'): advice = ' Bundle two loaders: `DataLoaders(train_dl, valid_dl)`.'
+    raise TypeError(f'Learner(dls, model, ...): `dls` must be `DataLoaders`, not {_what(dls)}.{advice}')
+
+def check_model(model):
+    "Raise `TypeError` unless `model` is a model."
+    if isinstance(model, nn.Module): return
+    advice = ' `vision_learner(dls, arch)` takes the name or the function of an architecture.'
+    if isinstance(model, type): advice = f' Put brackets behind it: `{model.__name__}(...)`.'
+    raise TypeError(f'Learner(dls, model, ...): `model` must be a PyTorch model, an `nn.Module`, not '
+                    f'{repr(model) if isinstance(model, str) else _what(model)}.{advice}')
+
+def check_callable(name, f, example):
+    "Raise `TypeError` unless the learner's argument `f` can be called, and is an object if it is a loss."
+    is_loss_class = name == 'loss_func' and isinstance(f, type)
+    if callable(f) and not is_loss_class: return
+    advice = f'Put brackets behind it: `{f.__name__}()`.' if is_loss_class else f'An example is {example}.'
+    raise TypeError(f'{name} must be a function, not {repr(f) if isinstance(f, str) else _what(f)}. {advice}')
+
+# %% ../nbs/lib/checks.ipynb #e5788509
+def check_parts(learn):
+    "Raise `TypeError` or `ValueError` unless the learner was given what it can work with."
+    check_dls(learn.dls)
+    check_model(learn.model)
+    if learn.loss_func is not None: check_callable('loss_func', learn.loss_func, '`BCEWithLogitsLossFlat()`')
+    check_callable('opt_func', learn.opt_func, '`Adam`, or a class of `torch.optim`')
+    check_callable('splitter', learn.splitter, '`trainable_params`: it is called with the model')
+    for name in 'lr', 'wd':
+        if (v := getattr(learn, name)) is not None: check_hyper(name, v)
+
+# %% ../nbs/lib/checks.ipynb #ff55e5ca
+def check_loss(loss) -> Tensor:
+    """The result of a loss function. Raises `TypeError` unless it is a tensor.
+
+    Raises `ValueError` unless it holds one number, in training one with a gradient."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(f'The loss function gave {_what(loss)} ({brief(loss, 60)}), but a tensor with one number is '
+                        'expected, without `.item()`.')
+    if loss.numel() != 1:
+        raise ValueError(f"The loss function gave {loss.numel()} numbers, of shape {tuple(loss.shape)}, but one for "
+                         "the whole batch is expected: take the mean, or leave out `reduction='none'`.")
+    if not torch.is_grad_enabled() or loss.requires_grad: return loss
+    raise ValueError('The loss has no gradient, so nothing can be learnt from it. It must be computed from the '
+                     'predictions by differentiable steps: no `argmax`, comparison, `.detach()`, numpy or new tensors.')
+
+def loss_of(loss_func, pred, targets:tuple, waits=True) -> Tensor:
+    "The loss of a batch, looked at. If several targets do not fit the loss function, the `TypeError` says so."
+    try:
+        with looking(waits): return check_loss(loss_func(pred, *targets))
+    except TypeError as e:
+        if len(targets) > 1: e.add_note(f'Each item has {len(targets)} targets: the loss function is called with '
+                                        f'(prediction, target 1, ..., target {len(targets)}).')
+        raise
+
+# %% ../nbs/lib/checks.ipynb #7247385e
+@contextmanager
+def naming_one_item(
+    learn, # The learner whose model is called in the block
+):
+    "PyTorch's error about a batch of one item becomes a `ValueError` that says which number to change."
+    try: yield
+    except ValueError as e:
+        if 'Expected more than 1' not in str(e) or len(learn.xb[0]) != 1: raise
+        dl = learn.dls.train
+        sizes = f"bs={getattr(dl, 'bs', '?')}, training items: {len(dl.dataset)}" if hasattr(dl, 'dataset') else ''
+        raise ValueError(f'This training batch has one item ({sizes}), and batch-norm needs at least two, to take '
+                         'their mean. Take a larger `bs`, or `drop_last=True` if only the last batch is so short. '
+                         'With a single training item, add others.') from e
+
 # %% ../nbs/lib/checks.ipynb #a30c4af6
+def check_ds_idx(k) -> int:
+    "The number of a loader. Raises `TypeError` for anything else, such as the loader itself."
+    try: return operator.index(k)
+    except TypeError:
+        raise TypeError(f'ds_idx={brief(k, 60)}: 0 (training) or 1 (validation) is expected. '
+                        'A loader is given by its name: `dl=`.') from None
+
 def check_loader(
     dls,   # Several loaders
     k:int, # Which of them: 0 training, 1 validation
 ):
     "The loader `dls[k]`, if there is one and it has batches. Raises `ValueError`."
-    part = {0: 'training', 1: 'validation'}.get(k, f'no. {k}')
+    part = {0: 'training', 1: 'validation'}.get(check_ds_idx(k), f'no. {k}')
     try: dl = dls[k]
     except IndexError:
         raise ValueError(f"There is no {part} loader: `dls` holds {len(dls)}. "
@@ -697,6 +793,14 @@ def check_loader(
     if len(dl): return dl
     raise ValueError(f"The {part} loader has no batches: {len(dl.dataset)} samples, bs={getattr(dl, 'bs', '?')}, "
                      f"drop_last={getattr(dl, 'drop_last', '?')}. Take a smaller `bs`, or look at the splitter.")
+
+def check_batches(dl):
+    "A loader, or a list of batches. Raises `TypeError` for items that are still to be opened."
+    is_table = hasattr(dl, 'iloc')
+    if not is_table and hasattr(dl, '__iter__') and not isinstance(dl, (str, Path, Tensor, np.ndarray)):
+        if not isinstance(dl, (list, L)) or not dl or isinstance(dl[0], (tuple, list, dict, Tensor)): return dl
+    raise TypeError(f'dl={brief(dl, 80)}: a loader is expected, and these are items. `dl=dls.test_dl(items)` makes '
+                    'one of them, with_labels=True one with targets.')
 
 def check_some_targets(n):
     "Raise `ValueError` if none of the items of a validation had a target."
@@ -709,15 +813,33 @@ def check_names_loss(dls):
                      "Pass one: `Learner(dls, model, loss_func=...)`.")
 
 # %% ../nbs/lib/checks.ipynb #a92ab6f8
-def check_n_epoch(n):
-    "Raise `ValueError` unless `n` is a number of epochs."
-    if isinstance(n, int) and n >= 0: return
+def check_n_epoch(n) -> int:
+    "A number of epochs: a whole one, also of numpy or torch. Raises `ValueError`."
+    try: k = operator.index(n)
+    except TypeError: k = -1
+    if k >= 0: return k
     raise ValueError(f"n_epoch={n!r}: the number of epochs comes first, `fit(3, 1e-3)`.")
 
+def _one_hyper(name, v):
+    "`v`, of Python, numpy or torch, as a float from 0 up."
+    try: number = math.nan if isinstance(v, (str, bytes)) else float(v)
+    except (TypeError, ValueError): number = math.nan
+    if 0 <= number < math.inf: return number
+    raise ValueError(f'{name}={v!r}: a number from 0 up is expected, one for each group of parameters, or a slice '
+                     'such as `slice(1e-5, 1e-3)`.')
+
+def check_hyper(name, v):
+    "`v` of the hyperparameter `name` in numbers of Python: a float, a list of them, or a slice. Raises `ValueError`."
+    if isinstance(v, slice): return slice(*(o if o is None else _one_hyper(name, o) for o in (v.start, v.stop)))
+    if isinstance(v, (list, tuple, L)) or np.ndim(to_cpu(v)): return [_one_hyper(name, o) for o in v]
+    return _one_hyper(name, v)
+
 def check_slice(s:slice):
-    "A slice with an upper end. Raises `ValueError`."
-    if s.stop is not None: return s
-    raise ValueError(f"{s} has no upper end. Write `slice(1e-5, 1e-3)`, or `slice(1e-3)`.")
+    "A slice with an upper end, and no lower one of 0. Raises `ValueError`."
+    if s.stop is None: raise ValueError(f"{s} has no upper end. Write `slice(1e-5, 1e-3)`, or `slice(1e-3)`.")
+    if s.start != 0: return s
+    raise ValueError(f"{s} goes up by equal factors, and no factor leads away from 0. Begin above it, as in "
+                     "`slice(1e-5, 1e-3)`; to leave a group as it is, freeze it.")
 
 def check_one_for_each(values, n:int):
     "`n` values, one for each group of parameters. Raises `ValueError`."
@@ -729,10 +851,17 @@ def check_trainable(groups):
     if any(groups): return groups
     raise ValueError("There is nothing to train: the splitter returned no parameters.")
 
-def check_group(k:int, n_groups:int):
-    "Raise `ValueError` unless `k` is one of the groups, counted from the first or, below 0, from the last."
-    if -n_groups <= k < n_groups: return
-    raise ValueError(f"freeze_to({k}): this model has {n_groups} group(s) of parameters, counted from 0.")
+def check_opt(opt):
+    "What `opt_func` gave. Raises `TypeError` unless it is an optimiser."
+    if hasattr(opt, 'param_groups'): return opt
+    raise TypeError(f'opt_func gave {_what(opt)}, but an optimiser is expected, as `Adam(parameters, lr)` makes it.')
+
+def check_group(k:int, n_groups:int) -> int:
+    "Group `k`, which may be counted from the last by numbers below 0, counted from the first. Raises `ValueError`."
+    try:
+        if -n_groups <= operator.index(k) < n_groups: return operator.index(k) % n_groups
+    except TypeError: pass
+    raise ValueError(f"freeze_to({k!r}): this model has {n_groups} group(s) of parameters, counted from 0.")
 
 # %% ../nbs/lib/checks.ipynb #4f3b5a0a
 def check_opens_items(dls):
@@ -740,6 +869,21 @@ def check_opens_items(dls):
     if hasattr(dls, 'test_dl') and hasattr(dls.train_ds, 'decode'): return
     raise TypeError("`predict` needs data loaders that know how to open an item: those of a `DataBlock`. "
                     "Otherwise call `learn.model(x)`.")
+
+def check_one_item(item):
+    "One thing that a model can be asked about. Raises `TypeError` for none, and for several."
+    several = isinstance(item, (list, L, set, dict)) or hasattr(item, 'columns')
+    if item is not None and not several: return item
+    what = 'None' if item is None else f'a {type(item).__name__} of {len(item)}'
+    raise TypeError(f'`predict` takes one item, a file, a picture or a row, not {what}. For several: '
+                    '`learn.get_preds(dl=dls.test_dl(items))`. A row of a table is `df.iloc[0]`.')
+
+def check_decided(fits:bool, loss_func):
+    "Raise `TypeError` unless the decisions of a loss can be shown as targets."
+    if fits: return
+    raise TypeError(f'{func_name(loss_func)} does not say how outputs become decisions, so there is nothing to show. '
+                    'Give the loss a method `decodes`, as those of chapter 05 have; with several outputs it returns '
+                    'a tuple.')
 
 def check_shows(value):
     "Raise `TypeError` unless this value can show itself."
@@ -753,9 +897,31 @@ def check_fractions(pcts):
     if min(pcts) >= 0 and math.isclose(sum(pcts), 1): return
     raise ValueError(f"The fractions must not be negative, and sum to 1: {pcts}")
 
-def check_num_it(n:int):
-    "Raise `ValueError` if a search for a learning rate is too short."
-    if n < 10: raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
+def check_num_it(n:int) -> int:
+    "The number of batches of a search for a learning rate. Raises `ValueError` if it is too short, or no number."
+    try: k = operator.index(n)
+    except TypeError: raise ValueError(f"num_it={n!r}: a whole number of batches is expected.") from None
+    if k >= 10: return k
+    raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
+
+def check_rates(start, end):
+    "The first and the last rate of a search, as floats. Raises `ValueError`."
+    start, end = _one_hyper('start_lr', start), _one_hyper('end_lr', end)
+    if 0 < start < end: return start, end
+    raise ValueError(f"start_lr={start:g}, end_lr={end:g}: the search goes up from the first to the last, "
+                     "as from 1e-7 to 10.")
+
+def warn_of_few_losses(n:int):
+    "Warn that a rate is read from `n` losses."
+    if n >= 10: return
+    warnings.warn(f"Only {n} losses are left to read a learning rate from, so the suggestion is little more than a "
+                  "guess. Take num_it=100; if the loss blew up early, a lower `start_lr` or `end_lr`.", stacklevel=4)
+
+def check_moms(moms) -> tuple:
+    "The momentum at start, peak and end. Raises `ValueError`."
+    values = check_hyper('moms', moms)
+    if isinstance(values, list) and len(values) == 3 and max(values) < 1: return tuple(values)
+    raise ValueError(f"moms={moms!r}: three numbers below 1 are expected, as in (0.95, 0.85, 0.95).")
 
 def check_blew_up_later(n_left:int, n:int, lr:float):
     "Raise `ValueError` if of the `n` batches before the loss blew up none is left to read a rate from; `lr`: the last."
@@ -823,7 +989,12 @@ def check_dropouts(
 def outputs_for(
     dls, # Data loaders; those of a `DataBlock` say it as `dls.c`
 ) -> int:
-    "How many outputs a model for `dls` needs; `ValueError` if they do not say."
+    "How many outputs a model for `dls` needs; `ValueError` if they do not say, or if there are several targets."
+    columns = getattr(getattr(dls, 'train_ds', None), 'columns', [])[dls.n_inp if hasattr(dls, 'n_inp') else 1:]
+    if len(columns) > 1:
+        sizes = ' and '.join(str(c.find('c')) for c in columns)
+        raise ValueError(f"These data have {len(columns)} targets, for which a model needs {sizes} outputs. Say how "
+                         "many it shall have, `n_out=`, and how it is wrong, `loss_func=`.")
     try: return dls.c
     except AttributeError:
         raise ValueError("How many outputs should the model have? These data loaders do not say. "

@@ -12,7 +12,7 @@ from fastcore.basics import noop
 from .core import *
 from .checks import (check_same_shape, check_same_items, check_class_numbers, check_known_classes,
                                check_targets_finite, check_targets_between, check_class_weights, check_weights_fit,
-                               check_one_target, check_thresh, first_look, ask_for_a_loss)
+                               check_one_target, check_thresh, ask_for_a_loss)
 from .dataloaders import Datasets, DataLoaders
 from .datablock import TensorCategory, TensorMultiCategory, RegressionSetup
 
@@ -45,7 +45,7 @@ def binary_cross_entropy(inputs:Tensor,  # Raw activations, any shape
     Raises `ValueError` if the shapes differ, or a target is not within 0..1.
     Source: the loss of fastbook's chapter 6; equal to `nn.BCEWithLogitsLoss()`."""
     check_same_shape(inputs, targets)
-    with first_look(binary_cross_entropy): check_targets_between(targets)
+    check_targets_between(targets)
     x = plain_float(inputs)
     t = plain(targets).to(x.dtype)
     return -(t*F.logsigmoid(x) + (1-t)*F.logsigmoid(-x)).mean()
@@ -66,7 +66,7 @@ class BaseLoss:
         check_same_items(inp, targ, self.hint)
         check_weights_fit(self.func, inp.shape)
         inp, targ = plain_float(inp), plain(targ)
-        with first_look(self): self.check_values(targ)
+        self.check_values(targ)
         if self.floatify: targ = targ.to(inp.dtype)
         return self.func(inp, targ.reshape(inp.shape))
 
@@ -129,7 +129,7 @@ class CrossEntropyLossFlat(BaseLoss):
         check_class_numbers(inp, targ, self.axis)
         inp = plain_float(inp).movedim(self.axis, -1)
         check_weights_fit(self.func, inp.shape)
-        with first_look(self): check_known_classes(plain(targ), inp.shape[-1], self.func.ignore_index)
+        check_known_classes(plain(targ), inp.shape[-1], self.func.ignore_index)
         return self.func(inp.reshape(-1, inp.shape[-1]), plain(targ).reshape(-1).long())
 
 activations['softmax'] = partial(F.softmax, dim=-1)

@@ -49,10 +49,9 @@ def accuracy_multi(inp:Tensor,       # Raw activations, or probabilities with `s
 
     Raises `ValueError` if the shapes differ, or a target is neither 0 nor 1."""
     check_same_items(inp, targ, 'One column for each class is needed on both sides; for class numbers use accuracy.')
-    check_zeros_and_ones(targ)
-    inp = plain_float(inp)
+    odd, inp = check_zeros_and_ones(targ), plain_float(inp)
     right = _said_yes(inp, thresh, sigmoid) == targ.bool().reshape(inp.shape)
-    return right.float().mean().masked_fill(inp.isnan().any(), math.nan)
+    return right.float().mean().masked_fill(inp.isnan().any() | odd, math.nan)
 
 # %% ../nbs/06_metrics.ipynb #4ea2cf2e
 _summed_axes = {'macro': 0, 'weighted': 0, None: 0, 'samples': 1, 'micro': (0, 1)}
@@ -136,6 +135,7 @@ def ap_multi(inp:Tensor,       # Raw activations or probabilities: only their or
 # %% ../nbs/06_metrics.ipynb #eb75826d
 class AvgMetric:
     "A function of predictions and targets, averaged over batches, each weighted by its number of items. As in fastai."
+    is_new = True # has it scored nothing yet?
     def __init__(self,
                  func,     # `func(pred, targ)` gives one number
                  name=None # What a table calls it; the function's own name if `None`
@@ -146,9 +146,13 @@ class AvgMetric:
     def reset(self): self.total, self.count = 0., 0
     def accumulate(self, pred, *targs):
         "Add a batch. Nothing is moved from the device, so after a look at the first batch nothing has to wait."
-        with first_look(self), noting(about_metric, self.name, targs): v = self.func(pred, *targs)
+        v = self._score(pred, targs, waits=not self.count)
         if isinstance(v, Tensor): v = v.detach()
         self.total, self.count = self.total + v*len(targs[0]), self.count + len(targs[0])
+
+    def _score(self, pred, targs, waits):
+        warns, self.is_new = self.is_new, False
+        with looking(waits, warns), noting(about_metric, self.name, targs): return self.func(pred, *targs)
 
     @property
     def value(self):
@@ -168,15 +172,15 @@ class AccumMetric(AvgMetric):
     def reset(self): self.preds, self.targs = [], []
     def accumulate(self, pred, *targs):
         "Keep a batch, where it is."
-        self.preds.append(detached(pred))
-        self.targs.append(detached(targs))
+        self.preds.append(map_tensors(torch.detach, pred))
+        self.targs.append(map_tensors(torch.detach, targs))
 
     @property
     def value(self):
         "A Python number (a tensor for `average=None`), or `None` before the first batch."
         if not self.preds: return None
         pred, *targs = to_cpu((concat(self.preds), *concat(self.targs)))
-        with first_look(self), noting(about_metric, self.name, targs): v = self.func(pred, *targs)
+        v = self._score(pred, targs, waits=True)
         return v if getattr(v, 'ndim', 0) else one_number(v, self.name)
 
 # %% ../nbs/06_metrics.ipynb #7da0a55f
