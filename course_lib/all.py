@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn, tensor
 from .core import *
 from .checks import check_same_items
+from .draws import item_rng
 from .datasets import *
 from .drawings.things import PASCAL_CLASSES
 from .drawings.scenes import draw_scene
@@ -26,6 +27,7 @@ from .samples import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .doctor import verify_images
 from .losses import *
 from .metrics import *
 from .learner import *

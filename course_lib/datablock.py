@@ -406,9 +406,11 @@ def dataloaders(self:DataBlock,
     num_workers:int=None, # Threads that load ahead; if `None`, as many as there are cores, 8 at most
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
+    skip_bad:bool=False,  # Leave out the items that `check` calls bad?
     **kwargs              # More settings of a `DataLoader`
 ) -> DataLoaders:
     "The `DataLoaders` that this recipe makes of `source`."
+    if skip_bad: self, source = self.without_bad(source) # room `doctor`
     dsets = self.datasets(source, verbose=verbose)
     if num_workers is None: num_workers = min(8, n_cores())
     sizes = [bs] + [bs if val_bs is None else val_bs]*(len(dsets.splits) - 1)

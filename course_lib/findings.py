@@ -12,14 +12,14 @@ __all__ = ['Finding', 'LabelLists', 'missing_labels', 'labels_of_nothing', 'near
            'outside_points', 'alike_points', 'point_findings', 'not_zero_or_one', 'missing_numbers', 'other_sizes',
            'encoded_findings', 'outside_y_range', 'constant_numbers', 'wild_numbers', 'number_findings']
 
-# %% ../nbs/lib/findings.ipynb #905c8f77
+# %% ../nbs/lib/findings.ipynb #d2870419
 import re, unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from .core import *
 from .checks import brief, is_missing
 
-# %% ../nbs/lib/findings.ipynb #247ab282
+# %% ../nbs/lib/findings.ipynb #4ec7c979
 @dataclass
 class Finding:
     "Something that may be wrong with a data set: what, where, why it matters, and a line of code that cures it."
@@ -31,7 +31,7 @@ class Finding:
     level:int      # 3: stops or falsifies training; 2: likely wrong; 1: worth a look
     bad:bool=False # Can one not train on these items?
 
-# %% ../nbs/lib/findings.ipynb #bd38c74d
+# %% ../nbs/lib/findings.ipynb #72e1441e
 def _few(texts, n:int=5):
     "The first texts of a list, and how many more there are."
     texts = list(texts)
@@ -49,7 +49,7 @@ def _count(n:int, what:str, verb='', of=None):
     if n == 1 and verb: verb = _ONE.get(verb, verb + 's')
     return f'{n} {f"of {of} " if of else ""}{what} {verb}'.strip()
 
-# %% ../nbs/lib/findings.ipynb #2ec53f16
+# %% ../nbs/lib/findings.ipynb #87753aac
 def _name(n):
     "A name as Python's own text or number; what cannot be looked up, as text."
     if isinstance(n, np.generic): n = n.item()
@@ -67,7 +67,7 @@ class LabelLists:
             for n in dict.fromkeys(self.labels[i] or ()): self.where[n].append(i)
         self.counts = [Counter(n for n,items in self.where.items() for i in items if i in s) for s in self.splits]
 
-# %% ../nbs/lib/findings.ipynb #90f389fe
+# %% ../nbs/lib/findings.ipynb #53423388
 @patch(as_prop=True)
 def texts(self:LabelLists): return [n for n in self.where if isinstance(n, str)]
 
@@ -87,7 +87,7 @@ def items_of(self:LabelLists, names) -> list:
     "All items that have one of these labels."
     return sorted({i for n in names for i in self.where[n]})
 
-# %% ../nbs/lib/findings.ipynb #174c66c8
+# %% ../nbs/lib/findings.ipynb #7d9ff51a
 @patch
 def cure_each(self:LabelLists, change, which='') -> str:
     "A line that changes each label: `change` is code for the new `o`, `which` a condition."
@@ -101,7 +101,7 @@ def renamed(self:LabelLists, new:dict) -> str:
     few = ', '.join(f'{a!r}: {b!r}' for a,b in list(new.items())[:3]) + (', ...' if len(new) > 3 else '')
     return self.cure_each(f'{{{few}}}.get(o, o)')
 
-# %% ../nbs/lib/findings.ipynb #afa84701
+# %% ../nbs/lib/findings.ipynb #64ac4009
 def missing_labels(t:LabelLists):
     "Items without a label."
     items = [i for i in t.used if t.labels[i] is None or (not t.multi and not t.labels[i])]
@@ -116,7 +116,7 @@ def missing_labels(t:LabelLists):
                       'If a label was lost there, the model learns that nothing is to be seen.',
                       f'{keep} # if they are not meant so', 2 if 2*len(items) > len(t.used) else 1)
 
-# %% ../nbs/lib/findings.ipynb #e207c097
+# %% ../nbs/lib/findings.ipynb #ce3d26d6
 _TEXTS_OF_NAN = 'nan', 'NaN', '<NA>', 'NaT'
 
 def labels_of_nothing(t:LabelLists):
@@ -128,7 +128,7 @@ def labels_of_nothing(t:LabelLists):
         yield Finding('label of nothing', f'{t.told(names)} counts as a class, but is {what}.', t.items_of(names),
                       'The model learns a class that means "nothing was entered".', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #c3f5adc6
+# %% ../nbs/lib/findings.ipynb #a36befce
 def _plain_blanks(s): return ' '.join(''.join(c for c in s if unicodedata.category(c) != 'Cf').split())
 def _no_accents(s): return ''.join(c for c in unicodedata.normalize('NFD', s) if not unicodedata.combining(c))
 
@@ -140,7 +140,7 @@ _DIFFERENCES = [ # what differs, how it is taken out, code that cures it, level
     ('the sign between words', lambda s: re.sub(r'(?<=\w)[-_ ](?=\w)', '_', s), None, 2),
     ('an accent', _no_accents, None, 1)]
 
-# %% ../nbs/lib/findings.ipynb #3544ba3d
+# %% ../nbs/lib/findings.ipynb #e2fc631f
 def nearly_equal_labels(t:LabelLists):
     "Labels that become equal when a small difference is taken out."
     forms = {n: n for n in sorted(t.texts, key=lambda n: -t.count(n)) if n.strip()} # the commonest first
@@ -157,7 +157,7 @@ def nearly_equal_labels(t:LabelLists):
                       t.items_of(rare), 'They are different classes, so one is the wrong answer for the other.',
                       t.cure_each(change) if change else t.renamed(new), level)
 
-# %% ../nbs/lib/findings.ipynb #e51c4cab
+# %% ../nbs/lib/findings.ipynb #2a968ca6
 def _one_letter_less(s): return {s} | {s[:i] + s[i+1:] for i in range(len(s))}
 
 def misspelt_labels(t:LabelLists):
@@ -173,7 +173,7 @@ def misspelt_labels(t:LabelLists):
                   f'from a common one: {_few(f"{t.told([n])} from {t.told([o])}" for n,o in new.items())}.',
                   t.items_of(new), 'A slip makes a class of its own.', t.renamed(new), 1)
 
-# %% ../nbs/lib/findings.ipynb #4b1967b5
+# %% ../nbs/lib/findings.ipynb #e334be55
 _LIST_AS_TEXT = re.compile(r'''^[\[({]\s*['"]|['"]\s*[\])}],?$|^\[\s*\d''')
 
 def lists_as_text(t:LabelLists):
@@ -185,7 +185,7 @@ def lists_as_text(t:LabelLists):
                   'Brackets and quotes become part of the class names.',
                   f'df[{t.col!r}] = df[{t.col!r}].map(ast.literal_eval) # then get_y=ColReader({t.col!r})', 3)
 
-# %% ../nbs/lib/findings.ipynb #3f0fd9e0
+# %% ../nbs/lib/findings.ipynb #013f4052
 _MAYBE_DELIMS = {';': 2, ',': 2, '|': 2, '\t': 2, '\n': 2, '\xa0': 2, ' ': 1, '/': 1, '+': 1, '&': 1} # with its level
 
 def _parts(name, delim): return [o.strip() for o in name.split(delim) if o.strip()]
@@ -204,16 +204,16 @@ def several_in_one(t:LabelLists):
         yield Finding('several labels in one', f'{_count(len(names), "label", "hold")} {told}', t.items_of(names),
                       'If it stands between two labels, a wrong class is made of them.', cure, level if sure else 1)
 
-# %% ../nbs/lib/findings.ipynb #08744a56
+# %% ../nbs/lib/findings.ipynb #bf5a188d
 def long_labels(t:LabelLists, n:int=60):
     "Labels of more than `n` characters."
     names = [o for o in t.texts if len(o) > n]
     if not names: return
-    yield Finding('very long label', f'{_count(len(names), "label")} of more than {n} characters, such as '
-                  f'{brief(names[0], 70)}.', t.items_of(names), 'A text is no class: is it the right column?',
-                  f'get_y=ColReader(...) # another column than {t.col!r}', 1)
+    what = f'{_count(len(names), "label", "have")} more than {n} characters'
+    yield Finding('very long label', f'{what}: {brief(names[0], 70)} has {len(names[0])}.', t.items_of(names),
+                  'Is it the right column?', f'get_y=ColReader(...) # another column than {t.col!r}', 1)
 
-# %% ../nbs/lib/findings.ipynb #72eae11a
+# %% ../nbs/lib/findings.ipynb #49295934
 def labels_that_hardly_repeat(t:LabelLists):
     "So many different labels that most are at one item."
     once = [n for n in t.where if t.count(n) == 1]
@@ -223,7 +223,7 @@ def labels_that_hardly_repeat(t:LabelLists):
                   'A class needs several examples: is it the right column?',
                   f'get_y=ColReader(...) # another column than {t.col!r}', 1 if t.multi else 2)
 
-# %% ../nbs/lib/findings.ipynb #d374a214
+# %% ../nbs/lib/findings.ipynb #405053f8
 def labels_made_float(t:LabelLists):
     "Labels that are whole numbers as floats, as numbers or as text."
     names = [n for n in t.where if isinstance(n, (float, np.floating)) and float(n).is_integer()
@@ -250,7 +250,7 @@ def labels_with_dollar(t:LabelLists):
                   t.items_of(names), 'matplotlib takes what stands between two $ for a formula, in titles and plots.',
                   t.cure_each("o.replace('$', 'dollar')"), 1)
 
-# %% ../nbs/lib/findings.ipynb #df671037
+# %% ../nbs/lib/findings.ipynb #af4f00a0
 def labels_in_one_split(t:LabelLists):
     "Labels that only validation has, or only training."
     if len(t.splits) < 2: return
@@ -265,7 +265,7 @@ def labels_in_one_split(t:LabelLists):
                       'How well the model knows it, no score can tell.',
                       'splitter=RandomSplitter(seed=42) # or move some of these items to validation', 1)
 
-# %% ../nbs/lib/findings.ipynb #d9f714d4
+# %% ../nbs/lib/findings.ipynb #c2f8ad93
 def labels_and_vocab(t:LabelLists):
     "Labels that a given vocabulary lacks, and names in it that no item has."
     if t.vocab is None: return
@@ -289,7 +289,7 @@ def labels_always_there(t:LabelLists):
     yield Finding('label always there', f'All {len(train)} training items have {_few(map(repr, names))}.',
                   t.items_of(names), 'There is nothing to learn: who always says yes is always right.', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #f252d74a
+# %% ../nbs/lib/findings.ipynb #ce013e17
 def rare_labels(t:LabelLists, few:int=5):
     "Labels with fewer than five items in training."
     names = [n for n in t.where if 0 < t.count(n, 0) < few]
@@ -309,7 +309,7 @@ def imbalanced_labels(t:LabelLists, most:int=100):
                   f'{t.told(rare, 0)}.', t.items_of(rare), 'Who never says the rare one is nearly always right.',
                   'BCEWithLogitsLossFlat(pos_weight=...) # or more pictures of the rare ones', 1)
 
-# %% ../nbs/lib/findings.ipynb #52c5d0cf
+# %% ../nbs/lib/findings.ipynb #da0fe7c3
 def score_of_nothing(t:LabelLists, least:float=0.8):
     "What the accuracy is of a model that says the same to every item."
     items = [i for i in t.used if len(t.splits) < 2 or i in t.splits[1]]
@@ -324,7 +324,7 @@ def score_of_nothing(t:LabelLists, least:float=0.8):
                   'metrics=[accuracy_multi, F1ScoreMulti(), APScoreMulti()]' if t.multi else
                   f'df[{t.col!r}].value_counts(normalize=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #b5dd8b35
+# %% ../nbs/lib/findings.ipynb #0138b203
 _ABOUT_LABELS = [missing_labels, labels_of_nothing, nearly_equal_labels, misspelt_labels, lists_as_text, several_in_one,
                  long_labels, labels_that_hardly_repeat, labels_made_float, labels_twice, labels_with_dollar,
                  labels_in_one_split, labels_and_vocab, labels_always_there, rare_labels, imbalanced_labels,
@@ -342,7 +342,7 @@ def label_findings(
     t = LabelLists(labels, splits, vocab, multi, delim, col)
     return [found for find in _ABOUT_LABELS for found in find(t)]
 
-# %% ../nbs/lib/findings.ipynb #e69c49f2
+# %% ../nbs/lib/findings.ipynb #e7173952
 def doubtful_items(splits, n):
     "Items in no split, or in two."
     times = Counter(i for s in splits for i in s)
@@ -354,7 +354,7 @@ def doubtful_items(splits, n):
         yield Finding('in both splits', f'{_count(len(both), "item", "are")} in the splits twice.',
                       both, 'A score of items seen in training says nothing.', 'splitter=RandomSplitter(seed=42)', 3)
 
-# %% ../nbs/lib/findings.ipynb #eaee1f2d
+# %% ../nbs/lib/findings.ipynb #5090e10b
 def small_splits(splits, n, least:int=10, share:float=0.05):
     "A split that is empty, or a validation split too small to tell anything."
     train, valid = len(splits[0]) if splits else n, len(splits[1]) if len(splits) > 1 else 0
@@ -369,7 +369,7 @@ def small_splits(splits, n, least:int=10, share:float=0.05):
         yield Finding('small training', f'Training has {_count(train, "item")}, validation {valid}.', [],
                       "Are they in each other's place?", cure, 1)
 
-# %% ../nbs/lib/findings.ipynb #1a2591a9
+# %% ../nbs/lib/findings.ipynb #94b06d8c
 def split_findings(
     splits, # Lists of positions: training, validation
     n:int,  # The number of items
@@ -377,7 +377,7 @@ def split_findings(
     "What may be wrong with the split: items in neither part or in both, parts too small."
     return [*doubtful_items(splits, n), *small_splits(splits, n)]
 
-# %% ../nbs/lib/findings.ipynb #5c96e768
+# %% ../nbs/lib/findings.ipynb #9d335b8a
 def _is_text(column): return any(isinstance(v, str) for v in column)
 def _where_true(mask): return np.flatnonzero(np.asarray(mask)).tolist()
 
@@ -392,7 +392,7 @@ def lost_by_read_csv(df, label_cols=(), multi=True):
                       'If the file says None, NA, null or n/a there, read_csv has taken it for an empty cell.',
                       'df = pd.read_csv(..., keep_default_na=False)', level)
 
-# %% ../nbs/lib/findings.ipynb #8539cdb8
+# %% ../nbs/lib/findings.ipynb #2fdf06ed
 def numbers_made_float(df, name_cols=()):
     "Columns of whole numbers that are floats."
     for k,col in enumerate(df.columns):
@@ -409,7 +409,7 @@ def numbers_made_float(df, name_cols=()):
                       items, 'A name made of it ends in .0, and a long number is no longer the same.',
                       f"df = pd.read_csv(..., dtype={{{col!r}: 'Int64'}}) # or str", 2 if named or long.any() else 1)
 
-# %% ../nbs/lib/findings.ipynb #7fc99826
+# %% ../nbs/lib/findings.ipynb #22760200
 def doubled_columns(df):
     "Columns with the name of another one, or the name that `read_csv` gives to such a column."
     names = list(df.columns)
@@ -426,7 +426,7 @@ def doubled_columns(df):
         yield Finding('column name with a blank', f'There is a blank at the end of {_few(map(repr, blank))}.', [],
                       'No column is found under the name that one reads.', 'df.columns = df.columns.str.strip()', 1)
 
-# %% ../nbs/lib/findings.ipynb #cc91fff2
+# %% ../nbs/lib/findings.ipynb #19679f13
 def _names_rows(index): return index.dtype.kind not in 'iu'
 
 def doubled_rows(df, splits=(), col=None):
@@ -445,7 +445,7 @@ def doubled_rows(df, splits=(), col=None):
                   f'{items[0]}{told}.', items, 'What is seen in training is no test.' if across else 'It counts twice.',
                   'df = df.drop_duplicates().reset_index(drop=True)', 3 if across else 2)
 
-# %% ../nbs/lib/findings.ipynb #b1086130
+# %% ../nbs/lib/findings.ipynb #f5e2b16a
 def odd_index(df):
     "A whole-number index that is not the position."
     if _names_rows(df.index) or (df.index.to_numpy() == np.arange(len(df))).all(): return
@@ -454,7 +454,7 @@ def odd_index(df):
                   'Positions, which splits and reports give, are not what the index says.',
                   'df = df.reset_index(drop=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #5fbc8e2d
+# %% ../nbs/lib/findings.ipynb #6d2f00b3
 def _odd_truths(values):
     "Positions of values that are neither true nor false; of other values than these, the rare ones."
     if any(isinstance(v, (bool, np.bool_)) for v in values) or all(is_missing(v) or v in (0, 1) for v in values):
@@ -473,7 +473,7 @@ def odd_is_valid(df, col, splits=()):
                   items, 'Nobody can tell which split such a row is meant for.',
                   f'df = df[df[{col!r}].isin([True, False])]', 2 if len(splits) > 1 else 3, bad=len(splits) < 2)
 
-# %% ../nbs/lib/findings.ipynb #7d2874d2
+# %% ../nbs/lib/findings.ipynb #25a7fdc7
 def table_findings(
     df,              # The table that the items are the rows of
     splits=(),       # Lists of positions: training, validation
@@ -486,7 +486,7 @@ def table_findings(
     return [*doubled_columns(df), *doubled_rows(df, splits, col), *odd_index(df), *odd_is_valid(df, col, splits),
             *lost_by_read_csv(df, label_cols, multi), *numbers_made_float(df, name_cols)]
 
-# %% ../nbs/lib/findings.ipynb #7cafaba9
+# %% ../nbs/lib/findings.ipynb #4a2fcb1a
 def _as_points(p):
     "An array `[n,2]` of floats; `None` if `p` is nothing of that kind."
     if p is None: return None
@@ -510,7 +510,7 @@ def other_point_counts(points):
     yield Finding('another number of points', f'{what}, such as item {items[0]} with {len(points[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of points'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #beefc0c1
+# %% ../nbs/lib/findings.ipynb #bd8f0d5a
 def zero_points(points):
     "Items with a point at (0, 0)."
     items = [i for i,p in points.items() if (p == 0).all(-1).any()]
@@ -519,7 +519,7 @@ def zero_points(points):
                   items, 'It often means "not there", and the model learns to point at the corner.',
                   _drop('point at (0, 0)') + ' # if it is so', 2)
 
-# %% ../nbs/lib/findings.ipynb #38737b1a
+# %% ../nbs/lib/findings.ipynb #2e97b77f
 def _is_share(p): return (np.abs(p) <= 1).all() and (p != p.round()).any()
 
 def shares_for_pixels(points, sizes):
@@ -533,7 +533,7 @@ def shares_for_pixels(points, sizes):
                   f'between {lo} and 1.', items, 'Points are expected in pixels: these are all in the corner.',
                   f'get_y = lambda row: {cure} # of its picture', 3 if whole else 2)
 
-# %% ../nbs/lib/findings.ipynb #26dcbf47
+# %% ../nbs/lib/findings.ipynb #a487b818
 def _is_outside(p, size): return ((p < 0) | (p > np.array(size[::-1]))).any()
 
 def outside_points(points, sizes):
@@ -543,11 +543,11 @@ def outside_points(points, sizes):
     if not out: return
     still = [i for i in known if _is_outside(points[i][:, ::-1], sizes[i])]
     mended = [i for i in out if i not in still]
-    if len(out) >= max(3, 0.1*len(known)) and len(still) <= 0.1*len(out):
+    if len(out) >= 3 and len(still) <= 0.1*len(out):
         yield Finding('x and y swapped', f'{_count(len(out), "item", "have", len(known))} a point outside the picture, '
                       f'with x and y swapped {len(still) or "none"}.', out,
                       'A point is (x, y), from the left and from the top.',
-                      "get_y=ColReader(['x', 'y']) # the other way round", 3)
+                      "get_y=ColReader(['x', 'y']) # the other way round", 3 if len(out) >= 0.1*len(known) else 2)
         return
     told = f'; {len(mended)} would be inside with x and y swapped' if mended else ''
     what = f'{_count(len(out), "item", "have", len(known))} a point outside the picture'
@@ -555,7 +555,7 @@ def outside_points(points, sizes):
                   f'{list(sizes[out[0]])}{told}.', out, 'The model is to point at what it cannot see.',
                   _drop('point outside'), 2)
 
-# %% ../nbs/lib/findings.ipynb #af2a28f6
+# %% ../nbs/lib/findings.ipynb #00ecda44
 def _same_in_all(ps): return (np.abs(ps - ps[0]) < 1e-3).all((0, 2))
 
 def alike_points(points, sizes):
@@ -572,7 +572,7 @@ def alike_points(points, sizes):
                   'There is nothing to learn from the pictures.', 'get_y=... # does it read the row of its item?',
                   3 if same.all() else 2)
 
-# %% ../nbs/lib/findings.ipynb #7063695a
+# %% ../nbs/lib/findings.ipynb #f97c0d96
 def point_findings(
     points, # Of each item an array `[n,2]`, x and y in pixels of its picture; `None`: could not be had
     sizes,  # Of each item the (height, width) of its picture; `None`: could not be had
@@ -587,7 +587,7 @@ def point_findings(
     return [*found, *zero_points(there), *shares_for_pixels(there, sizes), *outside_points(there, sizes),
             *alike_points(there, sizes)]
 
-# %% ../nbs/lib/findings.ipynb #e6055dfb
+# %% ../nbs/lib/findings.ipynb #f47cefd4
 def _as_numbers(v):
     "A flat array of floats; of one nan if `v` is no numbers."
     if v is None: return None
@@ -611,7 +611,7 @@ def not_zero_or_one(targets):
     yield Finding('neither 0 nor 1', f'{what}, such as {odd[i][0]:g} at item {i}.', list(odd),
                   'Losses and metrics count 0 as no and 1 as yes, and take the rest as it comes.', cure, 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #59ca5e99
+# %% ../nbs/lib/findings.ipynb #577b08e8
 def missing_numbers(targets, kind='missing target'):
     "Items with a target that is no number."
     items = [i for i,v in targets.items() if not np.isfinite(v).all()]
@@ -627,7 +627,7 @@ def other_sizes(targets, n):
     yield Finding('another number of targets', f'{what}, such as item {items[0]} with {len(targets[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of targets'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #4d587a53
+# %% ../nbs/lib/findings.ipynb #66648e7d
 def encoded_findings(
     targets,   # Of each item an array of 0 and 1, one for each class; `None`: could not be had
     vocab,     # The names of the classes
@@ -640,7 +640,7 @@ def encoded_findings(
     about_labels = [f for f in label_findings(labels, splits, vocab=list(vocab)) if f.kind != 'missing label']
     return [*not_zero_or_one(targets), *missing_numbers(targets), *other_sizes(targets, len(vocab)), *about_labels]
 
-# %% ../nbs/lib/findings.ipynb #3290dc1b
+# %% ../nbs/lib/findings.ipynb #ede8e4a3
 def outside_y_range(targets, y_range):
     "Items with a target that the model can never say."
     if y_range is None: return
@@ -660,7 +660,7 @@ def constant_numbers(table, items):
     yield Finding('always the same number', f'{what} in all {len(table)} items.', items, 'There is nothing to learn.',
                   'get_y=... # does it read the right column?', 2)
 
-# %% ../nbs/lib/findings.ipynb #28811c44
+# %% ../nbs/lib/findings.ipynb #27feb119
 def _wild(v):
     "Which numbers of a column are wild? At most three, or one in a hundred."
     away = np.abs(v - np.median(v))
@@ -679,7 +679,7 @@ def wild_numbers(table, items):
                   [items[r] for r in rows], 'Its squared error outweighs all others.',
                   _drop('wild number') + ' # if it is no measurement', 1)
 
-# %% ../nbs/lib/findings.ipynb #1b6b2352
+# %% ../nbs/lib/findings.ipynb #8cd4c9f6
 def number_findings(
     targets,      # Of each item a number or an array of numbers; `None`: could not be had
     y_range=None, # (lowest, highest) that the model can say, if it is known

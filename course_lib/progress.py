@@ -65,9 +65,9 @@ class NotebookView:
         self.table.rows.append(row)
         self.draw()
 
-    def meter(self, n, total, since, desc, note):
+    def meter(self, n, total, since, desc, note, unit='batch'):
         self.table.status = tqdm.format_meter(n, total, time.time() - since, ncols=80,
-                                              prefix=desc, unit='batch', postfix=note)
+                                              prefix=desc, unit=unit, postfix=note)
         self.draw()
 
     def stop(self):
@@ -85,9 +85,9 @@ class TextView:
         self.table.rows.append(row)
         tqdm.write(self.table.line(row))
 
-    def meter(self, n, total, since, desc, note):
+    def meter(self, n, total, since, desc, note, unit='batch'):
         if self.bar is None:
-            self.bar = tqdm(total=total, desc=desc, unit='batch', leave=False, disable=None, delay=1e-9)
+            self.bar = tqdm(total=total, desc=desc, unit=unit, leave=False, disable=None, delay=1e-9)
             self.bar.start_t = since
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(n - self.bar.n)

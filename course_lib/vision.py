@@ -16,7 +16,7 @@ from .checks import (check_choice, check_crop, check_file, check_point_has_pictu
                                height_and_width)
 from .decode import LazyImage, pad_modes, padded_part
 from .fused import StraightCut, faster_together, line_of_bytes
-from .dataloaders import *
+from .draws import item_rng
 from .datablock import *
 
 # %% ../nbs/04_vision.ipynb #83093376
