@@ -10,7 +10,8 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'noting', 'ab
            'check_fraction', 'no_such_column', 'table_column', 'check_true_or_false', 'check_one_label',
            'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names', 'check_encoded',
            'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_new_items',
-           'check_picture_source', 'check_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
+           'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range',
+           'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_crop',
            'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'looking',
            'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
            'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
@@ -394,6 +395,17 @@ def check_new_items(items):
     if not len(items): raise ValueError("There are no items to predict.")
     return items
 
+# %% ../nbs/lib/checks.ipynb #a901c0d3
+def check_some_are_good(
+    bad:list, # Positions
+    n:int,    # The number of items
+    why:str,  # What is wrong with them
+) -> list:
+    "Positions of bad items, not all there are. Raises `ValueError`."
+    if len(bad) < n: return bad
+    raise ValueError(f"All {n} items are bad ({why}): nothing is left to train on. "
+                     "Look at the report of `dblock.check(source)`.")
+
 # %% ../nbs/lib/checks.ipynb #5ef415d1
 import os
 
@@ -408,6 +420,34 @@ def check_pixels(a):
     "An array that makes a picture: uint8, `[H,W]` or `[H,W,3]` (or 4, with transparency). Raises `TypeError`."
     if a.dtype == np.uint8 and a.shape[2:] in ((), (3,), (4,)): return a
     raise TypeError(f"An array of uint8, [H,W] or [H,W,3], makes a picture, but this is {a.dtype} {list(a.shape)}.")
+
+# %% ../nbs/lib/checks.ipynb #bd3e2407
+class UnknownRange(ValueError):
+    "Grey values of which nobody can say what is black and what is white."
+
+def check_grey_range(v) -> float:
+    "The highest of the grey values `v`, if their range tells what is white. Raises `UnknownRange`."
+    low, high = v.min(), v.max()
+    is_float = v.dtype.kind == 'f'
+    if -1/255 <= low and high <= 1 + 1/255 and is_float: return high
+    if low >= 0 and (high >= 16 or not is_float) and high < 2**16: return high
+    raise UnknownRange(f"its grey values reach from {low:g} to {high:g}, and which of them is white cannot be known: "
+                       "expected are floats from 0 to 1, or numbers from 0 to 255, to 4095 or to 65535. "
+                       "Let `get_x` return an array of uint8, scaled as you want it.")
+
+# %% ../nbs/lib/checks.ipynb #5a132bf8
+def too_many_pixels(name, e):
+    "The error for a picture that Pillow will not open, because of its size."
+    return type(e)(f"{name}: {str(e).split(',')[0]}. Make it smaller once, with another program; "
+                   "or, if you trust it, say `PIL.Image.MAX_IMAGE_PIXELS = None` first.")
+
+def warn_of_many_pixels(name, wh):
+    "Warn of a picture with more pixels than Pillow likes."
+    from PIL import Image
+    n = wh[0]*wh[1]
+    if not Image.MAX_IMAGE_PIXELS or n <= Image.MAX_IMAGE_PIXELS: return
+    warnings.warn(f"{name} has {n/1e6:.0f} million pixels, and is decoded in each epoch. "
+                  "Make it smaller once, before training.", Image.DecompressionBombWarning, stacklevel=2)
 
 # %% ../nbs/lib/checks.ipynb #fee80c6c
 def check_file(fn):
