@@ -22,13 +22,14 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'noting', 'ab
            'check_names_loss', 'check_n_epoch', 'check_hyper', 'check_slice', 'check_one_for_each', 'check_trainable',
            'check_opt', 'check_group', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
            'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts',
-           'outputs_for', 'warn_of_other_stats', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists',
-           'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
-           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
-           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'check_points',
+           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'check_magnitude', 'check_crop_size',
+           'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal',
+           'check_before_camera', 'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers',
+           'transform_is_code', 'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only',
+           'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes',
+           'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, operator, warnings
@@ -642,7 +643,8 @@ def check_thresh(
     within:bool=True, # Must it lie between 0 and 1?
 ):                    # A number, or a tensor with one for each class
     "`thresh`, ready to be compared with `like`. Raises `ValueError`, or `TypeError` for what is no number."
-    try: t = np.asarray(to_cpu(thresh), dtype=np.float64).reshape(-1)
+    is_text = thresh is None or isinstance(thresh, str) # of which numpy would make numbers
+    try: t = np.asarray('none' if is_text else to_cpu(thresh), dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):
         raise TypeError(f'thresh={brief(thresh)}: a number is expected, or a list with one for each class.') from None
     if len(t) not in (1, n := like.shape[-1]):
@@ -860,19 +862,19 @@ def check_n_epoch(n) -> int:
     if k >= 0: return k
     raise ValueError(f"n_epoch={n!r}: the number of epochs comes first, `fit(3, 1e-3)`.")
 
-def _one_hyper(name, v):
+def _one_hyper(name, v, form=''):
     "`v`, of Python, numpy or torch, as a float from 0 up."
-    try: number = math.nan if isinstance(v, (str, bytes)) else float(v)
+    try: number = math.nan if isinstance(v, (str, bytes, bool)) else float(v)
     except (TypeError, ValueError): number = math.nan
     if 0 <= number < math.inf: return number
-    raise ValueError(f'{name}={v!r}: a number from 0 up is expected, one for each group of parameters, or a slice '
-                     'such as `slice(1e-5, 1e-3)`.')
+    raise ValueError(f'{name}={v!r}: a number from 0 up is expected{form}.')
 
 def check_hyper(name, v):
     "`v` of the hyperparameter `name` in numbers of Python: a float, a list of them, or a slice. Raises `ValueError`."
-    if isinstance(v, slice): return slice(*(o if o is None else _one_hyper(name, o) for o in (v.start, v.stop)))
-    if isinstance(v, (list, tuple, L)) or np.ndim(to_cpu(v)): return [_one_hyper(name, o) for o in v]
-    return _one_hyper(name, v)
+    one = partial(_one_hyper, name, form=', one for each group of parameters, or a slice such as `slice(1e-5, 1e-3)`')
+    if isinstance(v, slice): return slice(*(o if o is None else one(o) for o in (v.start, v.stop)))
+    if isinstance(v, (list, tuple, L)) or np.ndim(to_cpu(v)): return [one(o) for o in v]
+    return one(v)
 
 def check_slice(s:slice):
     "A slice with an upper end, and no lower one of 0. Raises `ValueError`."
@@ -918,9 +920,9 @@ def check_one_item(item):
     raise TypeError(f'`predict` takes one item, a file, a picture or a row, not {what}. For several: '
                     '`learn.get_preds(dl=dls.test_dl(items))`. A row of a table is `df.iloc[0]`.')
 
-def check_decided(fits:bool, loss_func):
-    "Raise `TypeError` unless the decisions of a loss can be shown as targets."
-    if fits: return
+def check_decided(samples, loss_func):
+    "Samples with decisions that the data can read. Raises `TypeError` if there are none."
+    if samples: return samples
     raise TypeError(f'{func_name(loss_func)} does not say how outputs become decisions, so there is nothing to show. '
                     'Give the loss a method `decodes`, as those of chapter 05 have; with several outputs it returns '
                     'a tuple.')
@@ -1017,6 +1019,17 @@ def find_pooling(
     if at: return at[-1]
     raise ValueError("This model has no pooling layer among its children, so it is not clear where its body ends. "
                      "Pass `cut=`.")
+
+def check_arch(arch):
+    "A function that makes a model. Raises `TypeError`."
+    if callable(arch): return arch
+    raise TypeError(f'An architecture is a function such as `resnet18`, or the name of a model of timm, not {arch!r}.')
+
+def check_base_lr(lr) -> float:
+    "The learning rate of the head, one number: `fine_tune` spreads it over the groups itself. Raises `ValueError`."
+    lr = check_hyper('base_lr', lr)
+    if isinstance(lr, float): return lr
+    raise ValueError(f'base_lr={lr}: one number is expected, the rate of the head. The body gets `base_lr/lr_mult`.')
 
 def check_dropouts(
     ps:list, # Probabilities

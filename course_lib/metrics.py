@@ -146,18 +146,21 @@ class AvgMetric:
     def reset(self): self.total, self.count = 0., 0
     def accumulate(self, pred, *targs):
         "Add a batch. Nothing is moved from the device, so after a look at the first batch nothing has to wait."
-        v = self._score(pred, targs, waits=not self.count)
+        v = self.score(pred, targs, waits=not self.count)
         if isinstance(v, Tensor): v = v.detach()
         self.total, self.count = self.total + v*len(targs[0]), self.count + len(targs[0])
-
-    def _score(self, pred, targs, waits):
-        warns, self.is_new = self.is_new, False
-        with looking(waits, warns), noting(about_metric, self.name, targs): return self.func(pred, *targs)
 
     @property
     def value(self):
         "A Python number, or `None` before the first batch."
         return one_number(self.total/self.count, self.name) if self.count else None
+
+# %% ../nbs/06_metrics.ipynb #2cdbd420
+@patch
+def score(self:AvgMetric, pred, targs:tuple, waits:bool):
+    "What the function says of some predictions and targets."
+    warns, self.is_new = self.is_new, False
+    with looking(waits, warns), noting(about_metric, self.name, targs): return self.func(pred, *targs)
 
 # %% ../nbs/06_metrics.ipynb #e603f9e1
 @patch
@@ -180,7 +183,7 @@ class AccumMetric(AvgMetric):
         "A Python number (a tensor for `average=None`), or `None` before the first batch."
         if not self.preds: return None
         pred, *targs = to_cpu((concat(self.preds), *concat(self.targs)))
-        v = self._score(pred, targs, waits=True)
+        v = self.score(pred, targs, waits=True)
         return v if getattr(v, 'ndim', 0) else one_number(v, self.name)
 
 # %% ../nbs/06_metrics.ipynb #7da0a55f
