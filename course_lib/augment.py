@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['affine_mat', 'map_points', 'pixel_grid', 'sample_map', 'draw_numbers', 'flip_mat', 'rotate_mat', 'zoom_mat',
-           'dihedral_mat', 'homography', 'warp_mat', 'AffineCoordTfm', 'one_sampling', 'Flip', 'Dihedral', 'Rotate',
-           'Zoom', 'Warp', 'brightness_line', 'contrast_line', 'LightingTfm', 'one_line', 'Brightness', 'Contrast',
-           'space_changes', 'middle_mat', 'crop_mat', 'random_square', 'all_maps', 'all_lines', 'aug_transforms',
-           'PointSetup', 'count_outside', 'points_outside', 'PointCounter', 'PointBlock', 'Shrink', 'opened_small']
+           'dihedral_mat', 'homography', 'warp_mat', 'swap_pairs', 'paired', 'AffineCoordTfm', 'one_sampling', 'Flip',
+           'Dihedral', 'Rotate', 'Zoom', 'Warp', 'brightness_line', 'contrast_line', 'LightingTfm', 'one_line',
+           'Brightness', 'Contrast', 'space_changes', 'middle_mat', 'crop_mat', 'random_square', 'all_maps',
+           'all_lines', 'aug_transforms', 'PointSetup', 'count_outside', 'points_outside', 'PointCounter', 'PointBlock',
+           'Shrink', 'opened_small']
 
 # %% ../nbs/11_augment.ipynb #cc0173d3
 from functools import reduce
 import torch.nn.functional as F
 from .core import *
-from .checks import (check_choice, check_crop_size, check_magnitude, check_point_counts, check_points,
-                               height_and_width, warn_of_points)
+from .checks import (
+    UnknownShape, check_batch_of_points, check_choice, check_crop_size, check_magnitude, check_pairs,
+    check_point_counts, check_points, height_and_width, mirrors, warn_of_points, warn_of_sides, warn_of_values)
 from .decode import pad_modes
 from .fused import does_earlier, faster_together
 from .dataloaders import *
@@ -129,6 +131,22 @@ def warp_mat(n, shape, magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=Fal
     moved = torch.stack([-1-b, -1-a, -1+b, 1+a, 1+b, -1+a, 1-b, 1-a], -1).view(n, 4, 2)
     return homography(moved, corners)
 
+# %% ../nbs/11_augment.ipynb #a1c70005
+def swap_pairs(
+    p,        # Points [B,n,2]
+    pairs,    # Pairs of numbers of points
+    mirrored, # [B]
+) -> Tensor:
+    "The points, those of each pair in each other's place where `mirrored`."
+    order = list(range(p.shape[1]))
+    for a, b in pairs: order[a], order[b] = b, a
+    return torch.where(mirrored[:, None, None], p[:, order], p)
+
+# %% ../nbs/11_augment.ipynb #a1c7000d
+def paired(pairs) -> type:
+    "A kind of `TensorPoint` that knows which of its points change places in a mirror."
+    return type('TensorPoint', (TensorPoint,), dict(pairs=pairs))
+
 # %% ../nbs/11_augment.ipynb #befbb181
 class AffineCoordTfm(SampleTransform):
     "Maps drawn for each picture, multiplied and sampled once; points take the inverse. Validation: `size` only."
@@ -141,9 +159,11 @@ class AffineCoordTfm(SampleTransform):
         align_corners=True,    # As in `sample_map`
         valid_maps=(),         # Map functions for validation
         slack=1.,              # The part of `size` that pictures may be opened at
+        pairs=None,            # Points that change places in a mirror, as in `PointBlock`, if the points do not say so
     ):
         check_choice('pad_mode', pad_mode, pad_modes)
         self.maps, self.valid_maps, self.slack = L(maps), L(valid_maps), slack
+        self.pairs = check_pairs(pairs or [])
         self.size = None if size is None else height_and_width(size)
         self.how = dict(mode=mode, pad_mode=pad_mode, align_corners=align_corners)
         if not (self.size or self.valid_maps): self.split_idx = 0 # there is nothing to do in validation
@@ -152,15 +172,23 @@ class AffineCoordTfm(SampleTransform):
 @patch
 def draw(self:AffineCoordTfm, sample, train):
     "Two tensors [B,3,3]: the maps, and their inverses; `None` if there is nothing to map."
-    x = next((x for x in sample if isinstance(x, TensorImage)), None)
+    x = next((x for kind in (TensorImage, TensorPoint) for x in sample if isinstance(x, kind)), None)
     maps = self.maps if train else self.valid_maps
     if x is None or not maps: return None
-    mats = reduce(torch.matmul, (f(len(x), x.shape[-2:]) for f in maps))
+    shape = x.shape[-2:] if isinstance(x, TensorImage) else UnknownShape()
+    mats = reduce(torch.matmul, (f(len(x), shape) for f in maps))
     return mats.to(x.device), mats.inverse().to(x.device)
+
+# %% ../nbs/11_augment.ipynb #a1c7000b
+@patch
+def points(self:AffineCoordTfm, p, mats):
+    "The points `p` [B,n,2] after the maps; in mirrored pictures those of each pair change places."
+    moved, pairs = map_points(check_batch_of_points(p), mats[1]), self.pairs or getattr(p, 'pairs', None)
+    return swap_pairs(moved, check_pairs(pairs, p.shape[1]), mats[1].det() < 0) if pairs else moved
 
 @patch
 def apply(self:AffineCoordTfm, x, mats):
-    if isinstance(x, TensorPoint): return x if mats is None else map_points(x, mats[1])
+    if isinstance(x, TensorPoint): return x if mats is None else self.points(x, mats)
     if not is_floats(x): return x
     if mats is not None: return sample_map(x, mats[0], self.size, **self.how)
     if self.size in (None, x.shape[-2:]): return x
@@ -168,6 +196,9 @@ def apply(self:AffineCoordTfm, x, mats):
     return sample_map(x, still, self.size, **self.how)
 
 # %% ../nbs/11_augment.ipynb #2567f6d1
+@patch(as_prop=True)
+def mirrors(self:AffineCoordTfm) -> bool: return any(func_name(f) in ('flip_mat', 'dihedral_mat') for f in self.maps)
+
 @patch
 def __repr__(self:AffineCoordTfm):
     names = [func_name(f).removesuffix('_mat') for f in self.maps]
@@ -180,16 +211,16 @@ def one_sampling(a, b):
     "The maps of both in one transform, if both sample to one size in one way."
     if a.size != b.size or a.how != b.how: return None
     return AffineCoordTfm(a.maps + b.maps, a.size, valid_maps=a.valid_maps + b.valid_maps,
-                          slack=min(a.slack, b.slack), **a.how)
+                          slack=min(a.slack, b.slack), pairs=a.pairs or b.pairs, **a.how)
 
 # %% ../nbs/11_augment.ipynb #75a3b1aa
-def Flip(p=0.5, draw=None, batch=False, **kwargs):
-    "Mirror pictures left to right."
-    return AffineCoordTfm([partial(flip_mat, p=p, draw=draw, batch=batch)], **kwargs)
+def Flip(p=0.5, draw=None, batch=False, pairs=None, **kwargs):
+    "Mirror pictures left to right. `pairs` as in `PointBlock`, for points that do not know theirs."
+    return AffineCoordTfm([partial(flip_mat, p=p, draw=draw, batch=batch)], pairs=pairs, **kwargs)
 
-def Dihedral(p=0.5, draw=None, batch=False, **kwargs):
-    "Mirror pictures and turn them by right angles: eight ways."
-    return AffineCoordTfm([partial(dihedral_mat, p=p, draw=draw, batch=batch)], **kwargs)
+def Dihedral(p=0.5, draw=None, batch=False, pairs=None, **kwargs):
+    "Mirror pictures and turn them by right angles: eight ways. `pairs` as in `Flip`."
+    return AffineCoordTfm([partial(dihedral_mat, p=p, draw=draw, batch=batch)], pairs=pairs, **kwargs)
 
 def Rotate(max_deg=10., p=0.5, draw=None, batch=False, **kwargs):
     "Turn pictures by up to `max_deg` degrees."
@@ -282,7 +313,8 @@ def random_square(min_scale, batch=False) -> AffineCoordTfm:
 def all_maps(tfms, size=None, slack=1., **how) -> list:
     "One `AffineCoordTfm` with the maps of all `tfms`, in a list; an empty one if there is nothing to do."
     maps, valid_maps = [L(getattr(t, kind) for t in tfms).concat() for kind in ('maps', 'valid_maps')]
-    one = AffineCoordTfm(maps, size, valid_maps=valid_maps, slack=slack, **how)
+    pairs = next((t.pairs for t in tfms if t.pairs), None)
+    one = AffineCoordTfm(maps, size, valid_maps=valid_maps, slack=slack, pairs=pairs, **how)
     return [one] if tfms or size else []
 
 def all_lines(tfms) -> list:
@@ -324,11 +356,22 @@ def from_data(cls:AffineCoordTfm, size, crop, **how):
 class PointSetup:
     "What the getter gives, as `TensorPoint`; finds bad points, and different numbers of them, when datasets are built."
     target_kind = 'points' # so files of models (chapter 14) call it
-    def __init__(self): self.c, self.__name__ = None, 'TensorPoint.create'
-    def __call__(self, v): return TensorPoint.create(v)
+    def __init__(self, pairs=None):
+        self.c, self.__name__ = None, 'TensorPoint.create'
+        self.pairs = pairs if pairs is None else check_pairs(pairs)
+        self.kind = paired(self.pairs) if self.pairs else TensorPoint
+
+    def __call__(self, v): return self.kind.create(v)
     def check_value(self, v): check_points(v)
-    def setup(self, values): self.c = TensorPoint.create(values[0]).numel()
-    def check(self, values): check_point_counts([TensorPoint.create(v) for v in values], self.c//2)
+
+    def setup(self, values):
+        self.c = check_points(values[0]).numel()
+        check_pairs(self.pairs or [], self.c//2)
+
+    def check(self, values):
+        points = [check_points(v) for v in values]
+        check_point_counts(points, self.c//2)
+        warn_of_values(torch.stack(points))
 
 # %% ../nbs/11_augment.ipynb #4a7d8212
 def count_outside(b) -> tuple:
@@ -343,8 +386,8 @@ def points_outside(dl) -> tuple:
 
 # %% ../nbs/11_augment.ipynb #e29bb9b1
 class PointCounter:
-    "A watch that counts points outside their pictures, and warns once for training and once for validation."
-    def __init__(self): self.told = set()
+    "A watch that counts points outside their pictures, and warns once; each loader has a copy of its own."
+    told = False
 
     def __call__(self, batches, split_idx=0):
         out, n = 0, 0
@@ -352,13 +395,22 @@ class PointCounter:
             more, points = count_outside(b)
             out, n = out + more, n + points
             yield b
-        if split_idx in self.told or not int(out): return
-        self.told.add(split_idx)
-        warn_of_points(int(out), n, ('training', 'validation')[split_idx])
+        if self.told or not int(out): return
+        self.told = True
+        warn_of_points(int(out), n, split_idx)
 
-def PointBlock():
+# %% ../nbs/11_augment.ipynb #a1c70008
+@patch
+def check_tfms(self:PointSetup, tfms):
+    "Warn of several points that are mirrored, if nobody has said which of them are pairs."
+    silent = [t for t in tfms if not getattr(t, 'pairs', None)]
+    if self.c > 2 and self.pairs is None and mirrors(silent): warn_of_sides(self.c//2)
+
+def PointBlock(
+    pairs=None, # Numbers of points that change places in a mirror, such as `[(0, 1)]`; `[]`: there are none
+):
     "Points, given in pixels as [x, y]. A batch is a `TensorPoint` `[B,n,2]` in -1..1; a model needs 2n outputs."
-    return TransformBlock(type_tfms=PointSetup(), item_tfms=PointScaler(), watch=PointCounter())
+    return TransformBlock(type_tfms=PointSetup(pairs), item_tfms=PointScaler(), watch=PointCounter())
 
 # %% ../nbs/11_augment.ipynb #79956b6f
 class Shrink(SampleTransform):

@@ -198,7 +198,11 @@ class RegressionSetup:
     def __init__(self, c=None): self.c = c
     def check_value(self, v): check_numbers(v)
     def setup(self, values): self.c = self.c or np.size(values[0])
-    def check(self, values): check_one_size(values, self.c)
+    def check(self, values):
+        check_one_size(values, self.c)
+        self.may_be_places = look_like_places(values)
+    def check_tfms(self, tfms):
+        if self.may_be_places and mirrors(tfms): warn_of_places(self.c)
     def __call__(self, v): return torch.tensor(np.asarray(v, dtype='float32'))
     def decode(self, v): return v
 
@@ -381,7 +385,7 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
 @patch
 def watch(self:DataBlock, split_idx:int):
     "What the blocks want to watch in the batches, as one `watch` for a `DataLoader`; `None`: nothing."
-    watches = [partial(b.watch, split_idx=split_idx) for b in self.blocks if b.watch is not None]
+    watches = [partial(copy.copy(b.watch), split_idx=split_idx) for b in self.blocks if b.watch is not None]
     def watch_all(batches):
         for w in watches: batches = w(batches)
         return batches
@@ -393,6 +397,7 @@ def _loader(self:DataBlock, ds, bs, verbose, **kwargs):
     k, train = ds.split_idx, ds.split_idx == 0
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
+    if train: check_tfms(ds.columns, after_batch.tfms)
     return DataLoader(ds, bs=bs, shuffle=train, drop_last=train and len(ds) >= bs,
                       after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
 

@@ -435,7 +435,7 @@ def _is_opener(f): # `OpenImage`, or `PILImage.create` itself
 
 def _target(f, value):
     "A target before `f` codes it, as plain data."
-    if is_missing(value): return None
+    if is_missing(value): return None if hasattr(f, 'names') else np.array([np.nan])
     if hasattr(f, 'names'): return list(f.names(value))
     if f.target_kind == 'points': return np.asarray(plain(TensorPoint.create(value)), dtype='float64').reshape(-1, 2)
     return np.asarray(value, dtype='float64')

@@ -12,14 +12,14 @@ __all__ = ['Finding', 'LabelLists', 'missing_labels', 'labels_of_nothing', 'near
            'outside_points', 'alike_points', 'point_findings', 'not_zero_or_one', 'missing_numbers', 'other_sizes',
            'encoded_findings', 'outside_y_range', 'constant_numbers', 'wild_numbers', 'number_findings']
 
-# %% ../nbs/lib/findings.ipynb #d2870419
+# %% ../nbs/lib/findings.ipynb #6062215a
 import re, unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from .core import *
 from .checks import brief, is_missing
 
-# %% ../nbs/lib/findings.ipynb #4ec7c979
+# %% ../nbs/lib/findings.ipynb #c6edc88a
 @dataclass
 class Finding:
     "Something that may be wrong with a data set: what, where, why it matters, and a line of code that cures it."
@@ -31,7 +31,7 @@ class Finding:
     level:int      # 3: stops or falsifies training; 2: likely wrong; 1: worth a look
     bad:bool=False # Can one not train on these items?
 
-# %% ../nbs/lib/findings.ipynb #72e1441e
+# %% ../nbs/lib/findings.ipynb #14df1c6a
 def _few(texts, n:int=5):
     "The first texts of a list, and how many more there are."
     texts = list(texts)
@@ -49,7 +49,7 @@ def _count(n:int, what:str, verb='', of=None):
     if n == 1 and verb: verb = _ONE.get(verb, verb + 's')
     return f'{n} {f"of {of} " if of else ""}{what} {verb}'.strip()
 
-# %% ../nbs/lib/findings.ipynb #87753aac
+# %% ../nbs/lib/findings.ipynb #b02d5958
 def _name(n):
     "A name as Python's own text or number; what cannot be looked up, as text."
     if isinstance(n, np.generic): n = n.item()
@@ -67,7 +67,7 @@ class LabelLists:
             for n in dict.fromkeys(self.labels[i] or ()): self.where[n].append(i)
         self.counts = [Counter(n for n,items in self.where.items() for i in items if i in s) for s in self.splits]
 
-# %% ../nbs/lib/findings.ipynb #53423388
+# %% ../nbs/lib/findings.ipynb #76fb627b
 @patch(as_prop=True)
 def texts(self:LabelLists): return [n for n in self.where if isinstance(n, str)]
 
@@ -78,16 +78,16 @@ def count(self:LabelLists, name, k=None) -> int:
     return self.counts[k][name] if k < len(self.splits) else 0
 
 @patch
-def told(self:LabelLists, names, k=None) -> str:
+def told(self:LabelLists, names, k=None, tell=repr) -> str:
     "A few names, and how often each is there, in all or in split `k`."
-    return _few(f"{n!r} ({_count(self.count(n, k), 'item')})" for n in names)
+    return _few(f"{tell(n)} ({_count(self.count(n, k), 'item')})" for n in names)
 
 @patch
 def items_of(self:LabelLists, names) -> list:
     "All items that have one of these labels."
     return sorted({i for n in names for i in self.where[n]})
 
-# %% ../nbs/lib/findings.ipynb #7d9ff51a
+# %% ../nbs/lib/findings.ipynb #9f0dc063
 @patch
 def cure_each(self:LabelLists, change, which='') -> str:
     "A line that changes each label: `change` is code for the new `o`, `which` a condition."
@@ -101,7 +101,7 @@ def renamed(self:LabelLists, new:dict) -> str:
     few = ', '.join(f'{a!r}: {b!r}' for a,b in list(new.items())[:3]) + (', ...' if len(new) > 3 else '')
     return self.cure_each(f'{{{few}}}.get(o, o)')
 
-# %% ../nbs/lib/findings.ipynb #64ac4009
+# %% ../nbs/lib/findings.ipynb #d6931d95
 def missing_labels(t:LabelLists):
     "Items without a label."
     items = [i for i in t.used if t.labels[i] is None or (not t.multi and not t.labels[i])]
@@ -116,7 +116,7 @@ def missing_labels(t:LabelLists):
                       'If a label was lost there, the model learns that nothing is to be seen.',
                       f'{keep} # if they are not meant so', 2 if 2*len(items) > len(t.used) else 1)
 
-# %% ../nbs/lib/findings.ipynb #ce3d26d6
+# %% ../nbs/lib/findings.ipynb #bbff5e53
 _TEXTS_OF_NAN = 'nan', 'NaN', '<NA>', 'NaT'
 
 def labels_of_nothing(t:LabelLists):
@@ -128,7 +128,7 @@ def labels_of_nothing(t:LabelLists):
         yield Finding('label of nothing', f'{t.told(names)} counts as a class, but is {what}.', t.items_of(names),
                       'The model learns a class that means "nothing was entered".', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #a36befce
+# %% ../nbs/lib/findings.ipynb #768ae572
 def _plain_blanks(s): return ' '.join(''.join(c for c in s if unicodedata.category(c) != 'Cf').split())
 def _no_accents(s): return ''.join(c for c in unicodedata.normalize('NFD', s) if not unicodedata.combining(c))
 
@@ -140,7 +140,7 @@ _DIFFERENCES = [ # what differs, how it is taken out, code that cures it, level
     ('the sign between words', lambda s: re.sub(r'(?<=\w)[-_ ](?=\w)', '_', s), None, 2),
     ('an accent', _no_accents, None, 1)]
 
-# %% ../nbs/lib/findings.ipynb #e2fc631f
+# %% ../nbs/lib/findings.ipynb #7e8824cc
 def nearly_equal_labels(t:LabelLists):
     "Labels that become equal when a small difference is taken out."
     forms = {n: n for n in sorted(t.texts, key=lambda n: -t.count(n)) if n.strip()} # the commonest first
@@ -150,15 +150,17 @@ def nearly_equal_labels(t:LabelLists):
         same = [names for names in groups.values() if len(names) > 1]
         forms = {names[0]: form for form,names in groups.items()} # one of each goes on to the next difference
         if not same: continue
-        rare = [n for names in same for n in names[1:]]
         new = {n: names[0] for names in same for n in names[1:]}
-        yield Finding('nearly equal labels', f'{sum(map(len, same))} labels differ only in {what}: '
-                      f'{"; ".join(_few([t.told([n]) for n in names]) for names in same[:5])}.',
-                      t.items_of(rare), 'They are different classes, so one is the wrong answer for the other.',
+        tell = ascii if 'stored' in what else repr # on paper, the two look the same
+        told = '; '.join(t.told(names, tell=tell) for names in same[:5])
+        many = sum(map(len, same))
+        yield Finding('nearly equal labels', f'{many} labels differ only in {what}: {told}.', t.items_of(new),
+                      'They are different classes, so one is the wrong answer for the other.',
                       t.cure_each(change) if change else t.renamed(new), level)
 
-# %% ../nbs/lib/findings.ipynb #2a968ca6
+# %% ../nbs/lib/findings.ipynb #cf3d9a45
 def _one_letter_less(s): return {s} | {s[:i] + s[i+1:] for i in range(len(s))}
+def _alike(a, b): return _no_accents(a).casefold() == _no_accents(b).casefold() # told by `nearly_equal_labels`
 
 def misspelt_labels(t:LabelLists):
     "A rare label that is one letter away from a common one."
@@ -166,14 +168,14 @@ def misspelt_labels(t:LabelLists):
     common = {short: n for n in words if t.count(n) >= 10 for short in _one_letter_less(n)}
     new = {}
     for n in words:
-        likely = [common[s] for s in _one_letter_less(n) if s in common and common[s] != n]
+        likely = [common[s] for s in _one_letter_less(n) if s in common and not _alike(common[s], n)]
         if t.count(n) <= 2 and any(t.count(o) >= 10*t.count(n) for o in likely): new[n] = max(likely, key=t.count)
     if not new: return
     yield Finding('misspelt label', f'{_count(len(new), "rare label", "are")} one letter away '
                   f'from a common one: {_few(f"{t.told([n])} from {t.told([o])}" for n,o in new.items())}.',
                   t.items_of(new), 'A slip makes a class of its own.', t.renamed(new), 1)
 
-# %% ../nbs/lib/findings.ipynb #e334be55
+# %% ../nbs/lib/findings.ipynb #02053e07
 _LIST_AS_TEXT = re.compile(r'''^[\[({]\s*['"]|['"]\s*[\])}],?$|^\[\s*\d''')
 
 def lists_as_text(t:LabelLists):
@@ -185,7 +187,7 @@ def lists_as_text(t:LabelLists):
                   'Brackets and quotes become part of the class names.',
                   f'df[{t.col!r}] = df[{t.col!r}].map(ast.literal_eval) # then get_y=ColReader({t.col!r})', 3)
 
-# %% ../nbs/lib/findings.ipynb #013f4052
+# %% ../nbs/lib/findings.ipynb #2762a4e0
 _MAYBE_DELIMS = {';': 2, ',': 2, '|': 2, '\t': 2, '\n': 2, '\xa0': 2, ' ': 1, '/': 1, '+': 1, '&': 1} # with its level
 
 def _parts(name, delim): return [o.strip() for o in name.split(delim) if o.strip()]
@@ -204,7 +206,7 @@ def several_in_one(t:LabelLists):
         yield Finding('several labels in one', f'{_count(len(names), "label", "hold")} {told}', t.items_of(names),
                       'If it stands between two labels, a wrong class is made of them.', cure, level if sure else 1)
 
-# %% ../nbs/lib/findings.ipynb #bf5a188d
+# %% ../nbs/lib/findings.ipynb #010b0566
 def long_labels(t:LabelLists, n:int=60):
     "Labels of more than `n` characters."
     names = [o for o in t.texts if len(o) > n]
@@ -213,7 +215,7 @@ def long_labels(t:LabelLists, n:int=60):
     yield Finding('very long label', f'{what}: {brief(names[0], 70)} has {len(names[0])}.', t.items_of(names),
                   'Is it the right column?', f'get_y=ColReader(...) # another column than {t.col!r}', 1)
 
-# %% ../nbs/lib/findings.ipynb #49295934
+# %% ../nbs/lib/findings.ipynb #62a45378
 def labels_that_hardly_repeat(t:LabelLists):
     "So many different labels that most are at one item."
     once = [n for n in t.where if t.count(n) == 1]
@@ -223,7 +225,7 @@ def labels_that_hardly_repeat(t:LabelLists):
                   'A class needs several examples: is it the right column?',
                   f'get_y=ColReader(...) # another column than {t.col!r}', 1 if t.multi else 2)
 
-# %% ../nbs/lib/findings.ipynb #405053f8
+# %% ../nbs/lib/findings.ipynb #0e3fb767
 def labels_made_float(t:LabelLists):
     "Labels that are whole numbers as floats, as numbers or as text."
     names = [n for n in t.where if isinstance(n, (float, np.floating)) and float(n).is_integer()
@@ -250,7 +252,7 @@ def labels_with_dollar(t:LabelLists):
                   t.items_of(names), 'matplotlib takes what stands between two $ for a formula, in titles and plots.',
                   t.cure_each("o.replace('$', 'dollar')"), 1)
 
-# %% ../nbs/lib/findings.ipynb #af4f00a0
+# %% ../nbs/lib/findings.ipynb #4a938415
 def labels_in_one_split(t:LabelLists):
     "Labels that only validation has, or only training."
     if len(t.splits) < 2: return
@@ -265,7 +267,7 @@ def labels_in_one_split(t:LabelLists):
                       'How well the model knows it, no score can tell.',
                       'splitter=RandomSplitter(seed=42) # or move some of these items to validation', 1)
 
-# %% ../nbs/lib/findings.ipynb #c2f8ad93
+# %% ../nbs/lib/findings.ipynb #7d21b306
 def labels_and_vocab(t:LabelLists):
     "Labels that a given vocabulary lacks, and names in it that no item has."
     if t.vocab is None: return
@@ -289,7 +291,7 @@ def labels_always_there(t:LabelLists):
     yield Finding('label always there', f'All {len(train)} training items have {_few(map(repr, names))}.',
                   t.items_of(names), 'There is nothing to learn: who always says yes is always right.', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #ce013e17
+# %% ../nbs/lib/findings.ipynb #565f0859
 def rare_labels(t:LabelLists, few:int=5):
     "Labels with fewer than five items in training."
     names = [n for n in t.where if 0 < t.count(n, 0) < few]
@@ -309,7 +311,7 @@ def imbalanced_labels(t:LabelLists, most:int=100):
                   f'{t.told(rare, 0)}.', t.items_of(rare), 'Who never says the rare one is nearly always right.',
                   'BCEWithLogitsLossFlat(pos_weight=...) # or more pictures of the rare ones', 1)
 
-# %% ../nbs/lib/findings.ipynb #da0fe7c3
+# %% ../nbs/lib/findings.ipynb #a1563ba7
 def score_of_nothing(t:LabelLists, least:float=0.8):
     "What the accuracy is of a model that says the same to every item."
     items = [i for i in t.used if len(t.splits) < 2 or i in t.splits[1]]
@@ -324,7 +326,7 @@ def score_of_nothing(t:LabelLists, least:float=0.8):
                   'metrics=[accuracy_multi, F1ScoreMulti(), APScoreMulti()]' if t.multi else
                   f'df[{t.col!r}].value_counts(normalize=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #0138b203
+# %% ../nbs/lib/findings.ipynb #a81493a8
 _ABOUT_LABELS = [missing_labels, labels_of_nothing, nearly_equal_labels, misspelt_labels, lists_as_text, several_in_one,
                  long_labels, labels_that_hardly_repeat, labels_made_float, labels_twice, labels_with_dollar,
                  labels_in_one_split, labels_and_vocab, labels_always_there, rare_labels, imbalanced_labels,
@@ -342,7 +344,7 @@ def label_findings(
     t = LabelLists(labels, splits, vocab, multi, delim, col)
     return [found for find in _ABOUT_LABELS for found in find(t)]
 
-# %% ../nbs/lib/findings.ipynb #e7173952
+# %% ../nbs/lib/findings.ipynb #57944f53
 def doubtful_items(splits, n):
     "Items in no split, or in two."
     times = Counter(i for s in splits for i in s)
@@ -354,7 +356,7 @@ def doubtful_items(splits, n):
         yield Finding('in both splits', f'{_count(len(both), "item", "are")} in the splits twice.',
                       both, 'A score of items seen in training says nothing.', 'splitter=RandomSplitter(seed=42)', 3)
 
-# %% ../nbs/lib/findings.ipynb #5090e10b
+# %% ../nbs/lib/findings.ipynb #94027c1e
 def small_splits(splits, n, least:int=10, share:float=0.05):
     "A split that is empty, or a validation split too small to tell anything."
     train, valid = len(splits[0]) if splits else n, len(splits[1]) if len(splits) > 1 else 0
@@ -369,7 +371,7 @@ def small_splits(splits, n, least:int=10, share:float=0.05):
         yield Finding('small training', f'Training has {_count(train, "item")}, validation {valid}.', [],
                       "Are they in each other's place?", cure, 1)
 
-# %% ../nbs/lib/findings.ipynb #94b06d8c
+# %% ../nbs/lib/findings.ipynb #ed95dff3
 def split_findings(
     splits, # Lists of positions: training, validation
     n:int,  # The number of items
@@ -377,7 +379,7 @@ def split_findings(
     "What may be wrong with the split: items in neither part or in both, parts too small."
     return [*doubtful_items(splits, n), *small_splits(splits, n)]
 
-# %% ../nbs/lib/findings.ipynb #9d335b8a
+# %% ../nbs/lib/findings.ipynb #9a051a6f
 def _is_text(column): return any(isinstance(v, str) for v in column)
 def _where_true(mask): return np.flatnonzero(np.asarray(mask)).tolist()
 
@@ -392,7 +394,7 @@ def lost_by_read_csv(df, label_cols=(), multi=True):
                       'If the file says None, NA, null or n/a there, read_csv has taken it for an empty cell.',
                       'df = pd.read_csv(..., keep_default_na=False)', level)
 
-# %% ../nbs/lib/findings.ipynb #2fdf06ed
+# %% ../nbs/lib/findings.ipynb #a8af64c8
 def numbers_made_float(df, name_cols=()):
     "Columns of whole numbers that are floats."
     for k,col in enumerate(df.columns):
@@ -409,7 +411,7 @@ def numbers_made_float(df, name_cols=()):
                       items, 'A name made of it ends in .0, and a long number is no longer the same.',
                       f"df = pd.read_csv(..., dtype={{{col!r}: 'Int64'}}) # or str", 2 if named or long.any() else 1)
 
-# %% ../nbs/lib/findings.ipynb #22760200
+# %% ../nbs/lib/findings.ipynb #75c08e5c
 def doubled_columns(df):
     "Columns with the name of another one, or the name that `read_csv` gives to such a column."
     names = list(df.columns)
@@ -426,7 +428,7 @@ def doubled_columns(df):
         yield Finding('column name with a blank', f'There is a blank at the end of {_few(map(repr, blank))}.', [],
                       'No column is found under the name that one reads.', 'df.columns = df.columns.str.strip()', 1)
 
-# %% ../nbs/lib/findings.ipynb #19679f13
+# %% ../nbs/lib/findings.ipynb #6b20b54d
 def _names_rows(index): return index.dtype.kind not in 'iu'
 
 def doubled_rows(df, splits=(), col=None):
@@ -441,11 +443,12 @@ def doubled_rows(df, splits=(), col=None):
     across = [o for o in twice if {0, 1} <= {split.get(i) for i in o}]
     items = sorted(i for o in twice for i in o[1:])
     told = f'; {_count(len(across), "pair", "are")} in both splits' if across else ''
+    what = f'df.drop(columns={col!r})' if col in df.columns else 'df'
     yield Finding('doubled row', f'{_count(len(items), "row", "repeat", len(df))} an earlier one, such as row '
                   f'{items[0]}{told}.', items, 'What is seen in training is no test.' if across else 'It counts twice.',
-                  'df = df.drop_duplicates().reset_index(drop=True)', 3 if across else 2)
+                  f'df = df[~{what}.duplicated()].reset_index(drop=True)', 3 if across else 2)
 
-# %% ../nbs/lib/findings.ipynb #f5e2b16a
+# %% ../nbs/lib/findings.ipynb #c9b872d4
 def odd_index(df):
     "A whole-number index that is not the position."
     if _names_rows(df.index) or (df.index.to_numpy() == np.arange(len(df))).all(): return
@@ -454,7 +457,7 @@ def odd_index(df):
                   'Positions, which splits and reports give, are not what the index says.',
                   'df = df.reset_index(drop=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #6d2f00b3
+# %% ../nbs/lib/findings.ipynb #802e1c42
 def _odd_truths(values):
     "Positions of values that are neither true nor false; of other values than these, the rare ones."
     if any(isinstance(v, (bool, np.bool_)) for v in values) or all(is_missing(v) or v in (0, 1) for v in values):
@@ -473,7 +476,7 @@ def odd_is_valid(df, col, splits=()):
                   items, 'Nobody can tell which split such a row is meant for.',
                   f'df = df[df[{col!r}].isin([True, False])]', 2 if len(splits) > 1 else 3, bad=len(splits) < 2)
 
-# %% ../nbs/lib/findings.ipynb #25a7fdc7
+# %% ../nbs/lib/findings.ipynb #9d5a5b7d
 def table_findings(
     df,              # The table that the items are the rows of
     splits=(),       # Lists of positions: training, validation
@@ -486,7 +489,7 @@ def table_findings(
     return [*doubled_columns(df), *doubled_rows(df, splits, col), *odd_index(df), *odd_is_valid(df, col, splits),
             *lost_by_read_csv(df, label_cols, multi), *numbers_made_float(df, name_cols)]
 
-# %% ../nbs/lib/findings.ipynb #4a2fcb1a
+# %% ../nbs/lib/findings.ipynb #37c9a626
 def _as_points(p):
     "An array `[n,2]` of floats; `None` if `p` is nothing of that kind."
     if p is None: return None
@@ -510,7 +513,7 @@ def other_point_counts(points):
     yield Finding('another number of points', f'{what}, such as item {items[0]} with {len(points[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of points'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #bd8f0d5a
+# %% ../nbs/lib/findings.ipynb #7c6f8512
 def zero_points(points):
     "Items with a point at (0, 0)."
     items = [i for i,p in points.items() if (p == 0).all(-1).any()]
@@ -519,7 +522,7 @@ def zero_points(points):
                   items, 'It often means "not there", and the model learns to point at the corner.',
                   _drop('point at (0, 0)') + ' # if it is so', 2)
 
-# %% ../nbs/lib/findings.ipynb #2e97b77f
+# %% ../nbs/lib/findings.ipynb #30ab77aa
 def _is_share(p): return (np.abs(p) <= 1).all() and (p != p.round()).any()
 
 def shares_for_pixels(points, sizes):
@@ -533,7 +536,7 @@ def shares_for_pixels(points, sizes):
                   f'between {lo} and 1.', items, 'Points are expected in pixels: these are all in the corner.',
                   f'get_y = lambda row: {cure} # of its picture', 3 if whole else 2)
 
-# %% ../nbs/lib/findings.ipynb #a487b818
+# %% ../nbs/lib/findings.ipynb #dcbed3b0
 def _is_outside(p, size): return ((p < 0) | (p > np.array(size[::-1]))).any()
 
 def outside_points(points, sizes):
@@ -555,7 +558,7 @@ def outside_points(points, sizes):
                   f'{list(sizes[out[0]])}{told}.', out, 'The model is to point at what it cannot see.',
                   _drop('point outside'), 2)
 
-# %% ../nbs/lib/findings.ipynb #00ecda44
+# %% ../nbs/lib/findings.ipynb #29ba78a5
 def _same_in_all(ps): return (np.abs(ps - ps[0]) < 1e-3).all((0, 2))
 
 def alike_points(points, sizes):
@@ -572,7 +575,7 @@ def alike_points(points, sizes):
                   'There is nothing to learn from the pictures.', 'get_y=... # does it read the row of its item?',
                   3 if same.all() else 2)
 
-# %% ../nbs/lib/findings.ipynb #f97c0d96
+# %% ../nbs/lib/findings.ipynb #9618ed66
 def point_findings(
     points, # Of each item an array `[n,2]`, x and y in pixels of its picture; `None`: could not be had
     sizes,  # Of each item the (height, width) of its picture; `None`: could not be had
@@ -587,7 +590,7 @@ def point_findings(
     return [*found, *zero_points(there), *shares_for_pixels(there, sizes), *outside_points(there, sizes),
             *alike_points(there, sizes)]
 
-# %% ../nbs/lib/findings.ipynb #f47cefd4
+# %% ../nbs/lib/findings.ipynb #a77acaae
 def _as_numbers(v):
     "A flat array of floats; of one nan if `v` is no numbers."
     if v is None: return None
@@ -611,7 +614,7 @@ def not_zero_or_one(targets):
     yield Finding('neither 0 nor 1', f'{what}, such as {odd[i][0]:g} at item {i}.', list(odd),
                   'Losses and metrics count 0 as no and 1 as yes, and take the rest as it comes.', cure, 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #577b08e8
+# %% ../nbs/lib/findings.ipynb #d45428db
 def missing_numbers(targets, kind='missing target'):
     "Items with a target that is no number."
     items = [i for i,v in targets.items() if not np.isfinite(v).all()]
@@ -620,14 +623,14 @@ def missing_numbers(targets, kind='missing target'):
                   items, 'One nan makes all weights nan.', _drop(kind), 3, bad=True)
 
 def other_sizes(targets, n):
-    "Items with another number of targets than `n`."
-    items = [i for i,v in targets.items() if len(v) != n]
+    "Items with another number of targets than `n`; a single nan is a missing target."
+    items = [i for i,v in targets.items() if len(v) != n and not (len(v) == 1 and np.isnan(v[0]))]
     if not items: return
     what = f'{_count(len(items), "item", "have", len(targets))} more or fewer than {_count(n, "target")}'
     yield Finding('another number of targets', f'{what}, such as item {items[0]} with {len(targets[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of targets'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #66648e7d
+# %% ../nbs/lib/findings.ipynb #76442590
 def encoded_findings(
     targets,   # Of each item an array of 0 and 1, one for each class; `None`: could not be had
     vocab,     # The names of the classes
@@ -640,7 +643,7 @@ def encoded_findings(
     about_labels = [f for f in label_findings(labels, splits, vocab=list(vocab)) if f.kind != 'missing label']
     return [*not_zero_or_one(targets), *missing_numbers(targets), *other_sizes(targets, len(vocab)), *about_labels]
 
-# %% ../nbs/lib/findings.ipynb #ede8e4a3
+# %% ../nbs/lib/findings.ipynb #6c32901f
 def outside_y_range(targets, y_range):
     "Items with a target that the model can never say."
     if y_range is None: return
@@ -660,7 +663,7 @@ def constant_numbers(table, items):
     yield Finding('always the same number', f'{what} in all {len(table)} items.', items, 'There is nothing to learn.',
                   'get_y=... # does it read the right column?', 2)
 
-# %% ../nbs/lib/findings.ipynb #27feb119
+# %% ../nbs/lib/findings.ipynb #799a5c9e
 def _wild(v):
     "Which numbers of a column are wild? At most three, or one in a hundred."
     away = np.abs(v - np.median(v))
@@ -679,7 +682,7 @@ def wild_numbers(table, items):
                   [items[r] for r in rows], 'Its squared error outweighs all others.',
                   _drop('wild number') + ' # if it is no measurement', 1)
 
-# %% ../nbs/lib/findings.ipynb #8cd4c9f6
+# %% ../nbs/lib/findings.ipynb #750d8995
 def number_findings(
     targets,      # Of each item a number or an array of numbers; `None`: could not be had
     y_range=None, # (lowest, highest) that the model can say, if it is known

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['course_names', 'compile_answer', 'is_blank', 'kind_of', 'is_table', 'with_article', 'difference', 'Outcome',
-           'run_limited', 'run_own', 'agree', 'undisturbed']
+           'lines_of', 'run_limited', 'Guarded', 'run_own', 'agree', 'undisturbed']
 
 # %% ../nbs/lib/sandbox.ipynb #0d614445
-import ast, copy, ctypes, dis, functools, io, sys, textwrap, threading, time
+import ast, copy, ctypes, dis, functools, io, sys, textwrap, threading, time, traceback
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -198,12 +198,17 @@ def _hangs(thread, limit):
 @dataclass
 class Outcome:
     "What running an answer once has come to."
-    kind:str            # 'value', 'raised', 'hung' or 'changed' (what it was given)
+    kind:str            # 'value', 'raised', 'changed' (its input), 'hung', 'slow' (all calls), 'ended' (its process)
     value:object = None # The value, the exception, the seconds, or the changed arguments
     printed:str = ''    # What it has printed
     stuck:bool = False  # Did it hang, and could not be stopped?
+    lines:list = ()     # Where it raised: pairs of a file and a line's number, the outermost first
 
 # %% ../nbs/lib/sandbox.ipynb #8a82d9a5
+def lines_of(e:Exception) -> list:
+    "Where `e` was raised: pairs of a file and a line's number, the outermost first; fifty at most."
+    return [(o.filename, o.lineno) for o in traceback.extract_tb(e.__traceback__, limit=-50)]
+
 def run_limited(
     f,              # An answer
     args:tuple,     # What to call it with; it gets copies
@@ -215,9 +220,32 @@ def run_limited(
     with redirect_stdout(printed): too_long = _hangs(thread, limit)
     printed = printed.getvalue()
     if too_long: return Outcome('hung', limit, printed, thread.is_alive())
-    if 'raised' in result: return Outcome('raised', result['raised'], printed)
+    if 'raised' in result: return Outcome('raised', result['raised'], printed, lines=lines_of(result['raised']))
     if difference(mine, args, exact=True): return Outcome('changed', mine, printed)
     return Outcome('value', result.get('value'), printed)
+
+# %% ../nbs/lib/sandbox.ipynb #00824285
+class Guarded:
+    "An answer in a thread of the notebook. Call it with a tuple of inputs, within a `with` block."
+    apart = False
+    def __init__(self,
+        answer,            # As the learner gave it
+        prepare,           # Function of the answer; what it returns is called with the inputs
+        limit:float=2.,    # Seconds for a call
+        seconds:float=10., # Seconds for all of them
+    ):
+        self.limit, self.seconds, self.end = limit, seconds, time.monotonic() + seconds
+        self.made = run_limited(lambda: self._keep(prepare(answer)), (), limit)
+
+    def _keep(self, f): self.f = f
+
+    def __call__(self, args:tuple) -> Outcome:
+        left = self.end - time.monotonic()
+        if left <= 0: return Outcome('slow', self.seconds)
+        return run_limited(self.f, args, min(self.limit, left))
+
+    def __enter__(self): return self
+    def __exit__(self, *error): pass
 
 # %% ../nbs/lib/sandbox.ipynb #68e5b940
 def run_own(

@@ -162,9 +162,9 @@ class TensorPoint(TensorBase):
 def picture_wh(
     sample, # A tuple
 ) -> tuple | None:
-    "(width, height) of the first picture in `sample`, whatever its form; `None` if there is none."
+    "(width, height) of the first picture in `sample`, whatever its form; `None` if there is none, and no point either."
     x = next((x for x in sample if isinstance(x, (PILImage, TensorImage))), None)
-    if x is None: return None
+    if x is None: return check_point_has_picture(None) if any(isinstance(x, TensorPoint) for x in sample) else None
     if isinstance(x, PILImage): return x.size
     return (x.shape[-1], x.shape[-2]) if is_floats(x) else (x.shape[-2], x.shape[-3])
 
@@ -173,9 +173,7 @@ class PointScaler(SampleTransform):
     saved = 'do_scale', 'y_first'
     def __init__(self, do_scale=True, y_first=False): self.do_scale, self.y_first = do_scale, y_first
 
-    def draw(self, sample, train):
-        wh = picture_wh(sample)
-        return check_point_has_picture(wh) if any(isinstance(x, TensorPoint) for x in sample) else wh
+    def draw(self, sample, train): return picture_wh(sample)
 
     def apply(self, x, wh):
         if not isinstance(x, TensorPoint): return x

@@ -14,7 +14,7 @@ ORDER = """core checks ahead draws decode fused progress checkpoint precision do
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision doctor losses metrics results learner schedules transfer augment regression export
     bears
-    sandbox cards quiz questions questionnaire all""".split()
+    sandbox cards worker quiz questions questionnaire all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."

@@ -56,7 +56,9 @@ def test_names_that_look_like_nothing(name): assert not of(labels(*COMMON, name)
 def test_nearly_equal_labels(a, b, what):
     f = one(labels(*COMMON[1:], a, a, b, delim='|' if '\t' not in b else ','), 'nearly equal labels')
     # `COMMON[1:]` has other cats, all spelled as `a` is
-    assert f.items == [31] and what in f.what and repr(a) in f.what and repr(b) in f.what
+    assert f.items == [31] and what in f.what
+    tell = ascii if 'stored' in what else repr # else one sees no difference
+    assert tell(a) in f.what and tell(b) in f.what
     assert f.level == (1 if what == 'an accent' else 2)
 
 @pytest.mark.parametrize('a,b', [('a', 'A'), ('-1', '1'), ('cat', 'cats'), ('m2', 'm²'), ('1-1', '11'), ('1.0', '1.1')])
@@ -366,7 +368,7 @@ def test_missing_and_too_many_targets():
     found = coded([*CODED, [1, np.nan, 0], [1, 0], [1, 0, 0, 1], ['a', 0, 1], None])
     assert one(found, 'missing target').items == [40, 43]
     f = one(found, 'another number of targets')
-    assert f.items == [41, 42, 43] and f.bad
+    assert f.items == [41, 42] and f.bad
 
 def test_encoded_labels_are_labels():
     found = coded([*[[1, 0, 0]]*6, [0, 1, 0]], splits=[range(6), [6]])
@@ -384,7 +386,7 @@ def test_nothing_is_said_of_good_numbers():
 def test_missing_numbers_and_other_sizes():
     found = number_findings([*NUMBERS, [1, np.nan], [np.inf, 1], [1, 2, 3], ['a', 2]])
     assert one(found, 'missing target').items == [50, 51, 53] and one(found, 'missing target').bad
-    assert one(found, 'another number of targets').items == [52, 53]
+    assert one(found, 'another number of targets').items == [52]
 
 def test_outside_y_range():
     f = one(number_findings([1., 5., 11., -1.], y_range=(0, 10)), 'outside y_range')
