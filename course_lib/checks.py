@@ -36,7 +36,7 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, json, numbers, operator, sys, warnings
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 import course_lib
 from .core import *
 
@@ -537,12 +537,17 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
 # %% ../nbs/lib/checks.ipynb #c78897b2
-class Looking: waits, warns = True, True # may a check wait for values, and warn of what it sees?
+class Looking:
+    "May a check wait for values, and warn of what it sees? Of how many values can be said that they are no accident?"
+    waits, warns, enough = True, True, 8
 
 @contextmanager
 def looking(waits:bool, warns:bool=True):
-    "A block of a training loop, in which checks wait and warn only if it says so."
-    with setting(Looking, 'waits', Looking.waits and waits), setting(Looking, 'warns', Looking.warns and warns): yield
+    "A block of a training loop, in which checks wait and warn only if it says so, and of many values only."
+    changed = dict(waits=Looking.waits and waits, warns=Looking.warns and warns, enough=100)
+    with ExitStack() as stack:
+        for k,v in changed.items(): stack.enter_context(setting(Looking, k, v))
+        yield
 
 # %% ../nbs/lib/checks.ipynb #e7e94a28
 def _where_odd(odd, targ):
@@ -675,7 +680,7 @@ def check_labels(labels, n:int) -> list:
 def _look_like_probabilities(inp):
     "Are all values within 0..1, not all alike, and enough to say so?"
     low, high = (v.item() for v in inp.aminmax())
-    if low < 0 or high > 1 or low == high or inp.numel() < 8: return False
+    if low < 0 or high > 1 or low == high or inp.numel() < Looking.enough: return False
     return inp.numel() >= 500 or inp.mean().item() > 0.2
 
 def warn_of_probabilities(inp):
@@ -874,6 +879,7 @@ def check_n_epoch(n) -> int:
 
 def _one_hyper(name, v, form=''):
     "`v`, of Python, numpy or torch, as a float from 0 up."
+    if isinstance(v, Tensor): v = v.detach()
     try: number = math.nan if isinstance(v, (str, bytes, bool)) else float(v)
     except (TypeError, ValueError): number = math.nan
     if 0 <= number < math.inf: return number

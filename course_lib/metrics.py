@@ -215,18 +215,17 @@ rmse = AccumMetric(_rmse, 'rmse')
 # %% ../nbs/06_metrics.ipynb #e32e42f9
 for f in f1_multi, average_precision, ap_multi: f.over_all = True
 
-# %% ../nbs/06_metrics.ipynb #744d23ac
-def _used_by(f):
-    "`f`, without what `partial` has filled in, and the functions and modules that it names."
-    while isinstance(f, partial): f = f.func
-    if not hasattr(f, '__code__'): return [f]
-    used = getclosurevars(f)
-    return [f, *used.nonlocals.values(), *used.globals.values()]
+# %% ../nbs/06_metrics.ipynb #76e65ed6
+def _of_sklearn(o): # a function or a module
+    return str(getattr(o, '__module__', None) or getattr(o, '__name__', '')).startswith('sklearn.metrics')
 
-def needs_all(f) -> bool:
-    "Must the metric `f` see all items at once, rather than batch by batch?"
-    def home(o): return getattr(o, '__module__', None) or getattr(o, '__name__', '')
-    return any(getattr(o, 'over_all', False) or str(home(o)).startswith('sklearn.metrics') for o in _used_by(f))
+def needs_all(f, seen=()) -> bool:
+    "Must the metric `f` see all items at once? It must if it is known for that, or uses something that must."
+    while isinstance(f, partial): f = f.func
+    if getattr(f, 'over_all', False) or _of_sklearn(f): return True
+    is_own = hasattr(f, '__code__') and f not in seen and (not seen or f.__globals__ is seen[0].__globals__)
+    used = getclosurevars(f) if is_own else None
+    return is_own and any(needs_all(o, (*seen, f)) for o in (*used.nonlocals.values(), *used.globals.values()))
 
 # %% ../nbs/06_metrics.ipynb #eead439d
 def mk_metric(m): # A function of (predictions, targets), or a metric
