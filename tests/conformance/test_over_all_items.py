@@ -1,16 +1,15 @@
 "What must be over all items is: metrics, the validation loss, the training set scored as validation, several outputs."
 from functools import partial
 
-import numpy as np, pytest, torch
+import pytest, torch
 from sklearn import metrics as skm
 from torch import nn, tensor
 import torch.nn.functional as F
 
-from course_lib.core import set_seed
 from course_lib.dataloaders import DataLoaders
 from course_lib.learner import Learner
 from course_lib.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
-from course_lib.metrics import (APScoreMulti, AccumMetric, AvgMetric, F1ScoreMulti, accuracy, accuracy_multi, ap_multi,
+from course_lib.metrics import (AccumMetric, AvgMetric, F1ScoreMulti, accuracy, accuracy_multi, ap_multi,
                                 average_precision, column_heads, f1_multi, mk_metric, mse, needs_all, rmse)
 from course_lib.results import each_loss, n_counted
 
@@ -33,13 +32,18 @@ def by_sklearn(p, t): return skm.f1_score(t, p > 0, average='macro', zero_divisi
 inner = partial(f1_multi, average='micro')
 mean_of_roots = lambda p, t: rmse(p, t)
 
-CASES = [(f1_multi, by_sklearn), (partial(f1_multi, average='micro'), lambda p, t: skm.f1_score(t, p > 0, average='micro')),
+CASES = [(f1_multi, by_sklearn),
+    (partial(f1_multi, average='micro'), lambda p, t: skm.f1_score(t, p > 0, average='micro')),
     (partial(partial(f1_multi, thresh=.3), average='weighted'),
      lambda p, t: skm.f1_score(t, p.sigmoid() > .3, average='weighted', zero_division=0)),
-    (lambda p, t: f1_multi(p, t, thresh=.3), lambda p, t: skm.f1_score(t, p.sigmoid() > .3, average='macro', zero_division=0)),
-    (by_name, by_sklearn), (by_sklearn, by_sklearn), (lambda p, t: inner(p, t), lambda p, t: skm.f1_score(t, p > 0, average='micro')),
-    (ap_multi, lambda p, t: skm.average_precision_score(t, p)), (lambda p, t: average_precision(p, t).mean(), lambda p, t: skm.average_precision_score(t, p)),
-    (F1ScoreMulti(), by_sklearn), (rmse, lambda p, t: (p - t).square().mean().sqrt()), (mean_of_roots, lambda p, t: (p - t).square().mean().sqrt())]
+    (lambda p, t: f1_multi(p, t, thresh=.3), lambda p,
+    t: skm.f1_score(t, p.sigmoid() > .3, average='macro', zero_division=0)),
+    (by_name, by_sklearn), (by_sklearn, by_sklearn),
+    (lambda p, t: inner(p, t), lambda p, t: skm.f1_score(t, p > 0, average='micro')),
+    (ap_multi, lambda p, t: skm.average_precision_score(t, p)),
+    (lambda p, t: average_precision(p, t).mean(), lambda p, t: skm.average_precision_score(t, p)),
+    (F1ScoreMulti(), by_sklearn), (rmse, lambda p, t: (p - t).square().mean().sqrt()),
+    (mean_of_roots, lambda p, t: (p - t).square().mean().sqrt())]
 
 @pytest.mark.parametrize('bs', [1, 8, 64])
 @pytest.mark.parametrize('case', range(len(CASES)))
@@ -78,19 +82,23 @@ def test_columns_of_one_name_say_their_arguments():
         'f1_multi thresh=0.3', "f1_multi thresh=0.3 average='micro'"]
 
 def test_no_two_columns_are_alike():
-    fs = [lambda p, t: 0., lambda p, t: 1., accuracy_multi, accuracy_multi, AvgMetric(mse, 'mine'), AvgMetric(mse, 'mine'),
+    fs = [lambda p, t: 0., lambda p, t: 1., accuracy_multi, accuracy_multi, AvgMetric(mse, 'mine'),
+        AvgMetric(mse, 'mine'),
           *[partial(accuracy_multi, thresh=torch.full((3,), t)) for t in (.1, .2)]]
     assert len(set(heads(*fs))) == len(fs)
 
 def test_the_heads_stand_in_the_table():
-    learn = Learner(multi()[0], nn.Linear(3, 3), BCEWithLogitsLossFlat(), metrics=[F1ScoreMulti(average=a) for a in ('macro', 'micro')])
+    learn = Learner(multi()[0], nn.Linear(3, 3), BCEWithLogitsLossFlat(),
+        metrics=[F1ScoreMulti(average=a) for a in ('macro', 'micro')])
     assert learn.recorder.metric_names[3:-1] == ['F1ScoreMulti', "F1ScoreMulti average='micro'"]
 
 # ------------------------------------------------------------------ the validation loss
 
 W = tensor([10., 1., 3.])
-LOSSES = [CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=W), nn.CrossEntropyLoss(weight=W), partial(F.cross_entropy, weight=W),
-    CrossEntropyLossFlat(ignore_index=1), CrossEntropyLossFlat(weight=W, label_smoothing=.1), nn.CrossEntropyLoss(weight=W, ignore_index=2)]
+LOSSES = [CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=W), nn.CrossEntropyLoss(weight=W),
+    partial(F.cross_entropy, weight=W),
+    CrossEntropyLossFlat(ignore_index=1), CrossEntropyLossFlat(weight=W, label_smoothing=.1),
+    nn.CrossEntropyLoss(weight=W, ignore_index=2)]
 
 @pytest.mark.parametrize('bs', [3, 8, 64])
 @pytest.mark.parametrize('loss', LOSSES, ids=range(len(LOSSES)))
@@ -98,11 +106,13 @@ def test_valid_loss_is_that_of_all_items_at_once(loss, bs):
     _, x, y = multi()
     items = list(zip(x, torch.arange(len(x))**2 % 7 % 3))
     dls = DataLoaders.from_dsets(items, items, bs=bs, device='cpu')
-    assert validate(dls, None, loss=loss)[0] == pytest.approx(loss(x, torch.stack([t for _,t in items])).item(), rel=1e-5)
+    assert validate(dls, None, loss=loss)[0] == pytest.approx(loss(x, torch.stack([t for _,t in items])).item(),
+        rel=1e-5)
 
 def test_other_losses_count_items():
     y = torch.zeros(5, 3)
-    for loss in BCEWithLogitsLossFlat(), F.mse_loss, nn.CrossEntropyLoss(reduction='sum'): assert n_counted(loss, (y,)) == 5
+    for loss in BCEWithLogitsLossFlat(), F.mse_loss, nn.CrossEntropyLoss(reduction='sum'):
+        assert n_counted(loss, (y,)) == 5
     assert n_counted(nn.CrossEntropyLoss(), (torch.full((5, 3), 1/3),)) == 5 # probabilities as targets
 
 def test_the_loss_of_each_item_has_its_weight():
@@ -119,7 +129,8 @@ class Two(nn.Module):
     def __init__(self, form): super().__init__(); self.form, self.a, self.b = form, nn.Linear(3, 3), nn.Linear(3, 1)
     def forward(self, x): return self.form(self.a(x), self.b(x))
 
-FORMS = dict(tuple=lambda a, b: (a, b), list=lambda a, b: [a, b], dict=lambda a, b: dict(a=a, b=b), nested=lambda a, b: (a, dict(c=[b])))
+FORMS = dict(tuple=lambda a, b: (a, b), list=lambda a, b: [a, b], dict=lambda a, b: dict(a=a, b=b), nested=lambda a,
+    b: (a, dict(c=[b])))
 
 def parts(p): return p if isinstance(p, (tuple, list)) else list(p.values())
 

@@ -8,10 +8,9 @@ from torch import nn, tensor
 import torch.nn.functional as F
 
 from course_lib.augment import aug_transforms
-from course_lib.core import set_seed
-from course_lib.datablock import CategoryBlock, ColReader, ColSplitter, DataBlock, IndexSplitter, MultiCategoryBlock
+from course_lib.datablock import CategoryBlock, ColReader, ColSplitter, DataBlock, MultiCategoryBlock
 from course_lib.dataloaders import DataLoaders
-from course_lib.learner import Callback, Learner, ProgressCallback, Recorder
+from course_lib.learner import Learner, ProgressCallback, Recorder
 from course_lib.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
 from course_lib.metrics import F1ScoreMulti, accuracy_multi
 from course_lib.transfer import resnet18, vision_learner
@@ -32,8 +31,8 @@ def quiet(learn, method, *args, **kw):
 
 # ------------------------------------------------------------------ numbers
 
-NUMBERS = [np.float32(.5), np.float64(.5), tensor(.5), tensor([.5]), np.array(.5), np.array([.5], dtype='float32'), [.5], (np.float32(.5),),
-           L(.5), slice(np.float32(.05), tensor(.5)), slice(tensor(.5)), tensor([.5], requires_grad=True)]
+NUMBERS = [np.float32(.5), np.float64(.5), tensor(.5), tensor([.5]), np.array(.5), np.array([.5], dtype='float32'),
+    [.5], (np.float32(.5),), L(.5), slice(np.float32(.05), tensor(.5)), slice(tensor(.5)), tensor([.5], requires_grad=True)]
 
 @pytest.mark.parametrize('lr', NUMBERS, ids=repr)
 def test_a_rate_in_any_form(lr):
@@ -49,15 +48,15 @@ def test_a_rate_of_the_learner_in_any_form(lr):
     quiet(learn, 'fit', 1)
     assert set(learn.recorder.lrs) == {1. if isinstance(lr, int) else .5}
 
-WRONG = ['1e-3', -1, -1e-9, math.nan, math.inf, 1j, {1e-3}, {'a': 1}, ['a'], slice('a', 1), slice(-1, 1), slice(None), slice(1e-3, None),
-         slice(0, 1e-3), [None], [[1e-3]]]
+WRONG = ['1e-3', -1, -1e-9, math.nan, math.inf, 1j, {1e-3}, {'a': 1}, ['a'], slice('a', 1), slice(-1, 1), slice(None),
+    slice(1e-3, None), slice(0, 1e-3), [None], [[1e-3]]]
 
 @pytest.mark.parametrize('lr', WRONG, ids=repr)
 @pytest.mark.parametrize('method', ['fit', 'fit_one_cycle', 'fine_tune'])
 def test_a_rate_that_is_none(lr, method):
     learn = make()
     before = [p.detach().clone() for p in learn.model.parameters()]
-    with pytest.raises(ValueError, match='lr=|lr_max=|slice|values for') as e: quiet(learn, method, 1, lr)
+    with pytest.raises(ValueError, match='lr=|lr_max=|slice|values for'): quiet(learn, method, 1, lr)
     assert all(torch.equal(a, b) for a,b in zip(before, learn.model.parameters()))
 
 def test_a_rate_of_zero_leaves_all_as_it_is():
@@ -90,8 +89,10 @@ def test_momentum(moms):
     if moms is None: return quiet(learn, 'fit_one_cycle', 1, moms=moms)
     with pytest.raises(ValueError, match='moms='): quiet(learn, 'fit_one_cycle', 1, moms=moms)
 
-@pytest.mark.parametrize('kw, words', [(dict(num_it=5), 'num_it=5'), (dict(num_it=20.5), 'num_it=20.5'), (dict(num_it='20'), 'num_it'),
-    (dict(start_lr='1e-7'), 'start_lr'), (dict(start_lr=-1), 'start_lr'), (dict(start_lr=0), 'start_lr'), (dict(start_lr=1, end_lr=.1), 'end_lr')])
+@pytest.mark.parametrize('kw, words',
+    [(dict(num_it=5), 'num_it=5'), (dict(num_it=20.5), 'num_it=20.5'), (dict(num_it='20'), 'num_it'),
+    (dict(start_lr='1e-7'), 'start_lr'), (dict(start_lr=-1), 'start_lr'), (dict(start_lr=0), 'start_lr'),
+    (dict(start_lr=1, end_lr=.1), 'end_lr')])
 def test_a_search_that_cannot_be(kw, words):
     with pytest.raises(ValueError, match=words): quiet(make(), 'lr_find', show_plot=False, **kw)
 
@@ -111,19 +112,25 @@ def test_a_group_that_is_none(k):
 
 # ------------------------------------------------------------------ parts
 
-@pytest.mark.parametrize('model, words', [('resnet18', "'resnet18'"), (nn.Linear, 'brackets'), (resnet18, 'vision_learner'), (None, 'nn.Module')])
+@pytest.mark.parametrize('model, words',
+    [('resnet18', "'resnet18'"), (nn.Linear, 'brackets'), (resnet18, 'vision_learner'), (None, 'nn.Module')])
 def test_a_model_that_is_none(model, words):
     with pytest.raises(TypeError, match=words): Learner(numbers(), model, F.mse_loss)
 
 def test_data_that_are_none():
     dls = numbers()
-    for wrong, words in [(nn.Linear(1, 1), 'before the model'), (dls.train, r'DataLoaders\(train'), (DataBlock(), 'block.dataloaders'),
+    for wrong, words in [(nn.Linear(1, 1), 'before the model'), (dls.train, r'DataLoaders\(train'),
+        (DataBlock(), 'block.dataloaders'),
                          ('x', 'str'), (None, 'NoneType'), ([1, 2], 'list')]:
-        with pytest.raises(TypeError, match=words): Learner(wrong, dls if isinstance(wrong, nn.Module) else nn.Linear(3, 2), F.mse_loss)
+        with pytest.raises(TypeError, match=words): Learner(wrong,
+        dls if isinstance(wrong, nn.Module) else nn.Linear(3, 2), F.mse_loss)
 
-@pytest.mark.parametrize('kw, words', [(dict(loss='bce'), "'bce'"), (dict(loss=nn.MSELoss), 'brackets'), (dict(loss=BCEWithLogitsLossFlat), 'brackets'),
-    (dict(opt_func='adam'), "'adam'"), (dict(opt_func=torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)), 'SGD'), (dict(splitter='x'), "'x'"),
-    (dict(metrics='accuracy'), "'accuracy'"), (dict(metrics=[F1ScoreMulti]), 'brackets'), (dict(cbs='recorder'), 'Callback')])
+@pytest.mark.parametrize('kw, words',
+[(dict(loss='bce'), "'bce'"), (dict(loss=nn.MSELoss), 'brackets'), (dict(loss=BCEWithLogitsLossFlat), 'brackets'),
+    (dict(opt_func='adam'), "'adam'"), (dict(opt_func=torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)), 'SGD'),
+    (dict(splitter='x'), "'x'"),
+    (dict(metrics='accuracy'), "'accuracy'"), (dict(metrics=[F1ScoreMulti]), 'brackets'),
+    (dict(cbs='recorder'), 'Callback')])
 def test_a_part_that_is_none(kw, words):
     with pytest.raises(TypeError, match=words): make(**kw)
 
@@ -154,9 +161,12 @@ def test_a_second_recorder_is_refused():
 # ------------------------------------------------------------------ losses
 
 @pytest.mark.parametrize('loss, error, words', [
-    (nn.BCEWithLogitsLoss(reduction='none'), ValueError, '8 numbers'), (BCEWithLogitsLossFlat(reduction='none'), ValueError, '8 numbers'),
-    (lambda p, t: .5, TypeError, 'float'), (lambda p, t: None, TypeError, 'NoneType'), (lambda p, t: (p.argmax(1) == 0).float().mean(), ValueError, 'no gradient'),
-    (lambda p, t: F.mse_loss(p.detach(), t), ValueError, 'no gradient'), (lambda p, t: F.mse_loss(p, t).item(), TypeError, 'item')])
+    (nn.BCEWithLogitsLoss(reduction='none'), ValueError, '8 numbers'),
+    (BCEWithLogitsLossFlat(reduction='none'), ValueError, '8 numbers'),
+    (lambda p, t: .5, TypeError, 'float'), (lambda p, t: None, TypeError, 'NoneType'),
+    (lambda p, t: (p.argmax(1) == 0).float().mean(), ValueError, 'no gradient'),
+    (lambda p, t: F.mse_loss(p.detach(), t), ValueError, 'no gradient'),
+    (lambda p, t: F.mse_loss(p, t).item(), TypeError, 'item')])
 def test_a_loss_that_is_no_number(loss, error, words):
     with pytest.raises(error, match=words): quiet(make(loss=loss), 'fit', 1)
 
@@ -194,15 +204,18 @@ def folder(tmp_path_factory):
     return d
 
 def frame(n=22, n_valid=9):
-    return pd.DataFrame(dict(fname=[f'{i}.png' for i in range(n)], labels=['a b', 'b', 'a', 'c', '']*(n//5) + ['a']*(n % 5),
+    return pd.DataFrame(dict(fname=[f'{i}.png' for i in range(n)],
+    labels=['a b', 'b', 'a', 'c', '']*(n//5) + ['a']*(n % 5),
                              kind=['x', 'y']*(n//2), is_valid=[i >= n - n_valid for i in range(n)]))
 
 def pictures(d, blocks=(ImageBlock, MultiCategoryBlock), get_y=None, bs=4, **kw):
-    block = DataBlock(blocks=blocks, get_x=ColReader('fname', pref=d), get_y=get_y or ColReader('labels', label_delim=' '),
+    block = DataBlock(blocks=blocks, get_x=ColReader('fname', pref=d),
+    get_y=get_y or ColReader('labels', label_delim=' '),
                       splitter=ColSplitter(), **{**dict(item_tfms=Resize(16, 'squish')), **kw})
     return block.dataloaders(frame(), bs=bs, num_workers=0)
 
-def tiny(n): return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, n))
+def tiny(n): return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+nn.Linear(64, n))
 
 def random_crops(d): return pictures(d, item_tfms=RandomResizedCrop(16, min_scale=.3), batch_tfms=aug_transforms())
 
@@ -236,7 +249,8 @@ def test_training_loaders_of_torch_are_scored_in_order():
         assert torch.equal(quiet(learn, 'get_preds', **kw)[1], torch.stack([t for _,t in ds]))
     assert quiet(learn, 'validate', 0) == quiet(learn, 'validate', 0)
 
-@pytest.mark.parametrize('kw', [dict(ds_idx='valid'), dict(ds_idx=None), dict(dl=['1.png']), dict(dl='1.png'), dict(dl=frame())])
+@pytest.mark.parametrize('kw',
+[dict(ds_idx='valid'), dict(ds_idx=None), dict(dl=['1.png']), dict(dl='1.png'), dict(dl=frame())])
 @pytest.mark.parametrize('method', ['validate', 'get_preds'])
 def test_a_loader_that_is_none(method, kw):
     with pytest.raises(TypeError, match='dl='): quiet(make(), method, **kw)
@@ -247,10 +261,12 @@ def test_predict_takes_a_picture_in_any_form(folder):
     want = quiet(learn, 'predict', file)[2]
     stream = io.BytesIO(file.read_bytes())
     with open(file, 'rb') as f:
-        for item in str(file), file.read_bytes(), bytearray(file.read_bytes()), stream, stream, f, frame().iloc[9], Image.open(file):
+        data = file.read_bytes()
+        for item in str(file), data, bytearray(data), stream, stream, f, frame().iloc[9], Image.open(file):
             assert torch.allclose(quiet(learn, 'predict', item)[2], want, atol=1e-4)
 
-@pytest.mark.parametrize('form', [lambda f, df: None, lambda f, df: [f, f], lambda f, df: [f], lambda f, df: df.iloc[[9]], lambda f, df: df,
+@pytest.mark.parametrize('form',
+[lambda f, df: None, lambda f, df: [f, f], lambda f, df: [f], lambda f, df: df.iloc[[9]], lambda f, df: df,
                                   lambda f, df: L(f), lambda f, df: {'fname': '9.png'}])
 def test_predict_takes_one_item(folder, form):
     learn = Learner(pictures(folder), tiny(3))
@@ -263,7 +279,8 @@ class Two(nn.Module):
     def forward(self, x): return self.a(x), self.b(x)
 
 def two(d):
-    return pictures(d, (ImageBlock, MultiCategoryBlock, CategoryBlock), [ColReader('labels', label_delim=' '), ColReader('kind')], n_inp=1)
+    return pictures(d, (ImageBlock, MultiCategoryBlock, CategoryBlock),
+    [ColReader('labels', label_delim=' '), ColReader('kind')], n_inp=1)
 
 def both(p, y, z): return BCEWithLogitsLossFlat()(p[0], y) + CrossEntropyLossFlat()(p[1], z)
 
@@ -282,7 +299,8 @@ def test_a_loss_of_one_target_is_named(folder):
         assert '2 targets' in ''.join(e.value.__notes__)
 
 def test_a_head_for_two_targets_is_asked_for(folder):
-    with pytest.raises(ValueError, match='3 and 2 outputs.*n_out='): vision_learner(two(folder), resnet18, pretrained=False)
+    with pytest.raises(ValueError, match='3 and 2 outputs.*n_out='): vision_learner(two(folder), resnet18,
+    pretrained=False)
 
 def test_predict_with_two_targets(folder):
     learn = Learner(two(folder), Two(), both)
