@@ -19,7 +19,7 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
            'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
            'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
-           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'check_slice',
+           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate', 'check_slice',
            'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items', 'check_one_item',
            'check_decided', 'check_shows', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses',
            'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name',
@@ -891,6 +891,12 @@ def check_hyper(name, v):
     if isinstance(v, slice): return slice(*(o if o is None else one(o) for o in (v.start, v.stop)))
     if isinstance(v, (list, tuple, L)) or np.ndim(to_cpu(v)): return [one(o) for o in v]
     return one(v)
+
+def top_rate(lr) -> float:
+    "The learning rate of the last group, in `lr` of any form. Raises `ValueError`."
+    v = check_hyper('lr', lr)
+    if isinstance(v, slice): return check_slice(v).stop
+    return v[-1] if isinstance(v, list) else v
 
 def check_slice(s:slice):
     "A slice with an upper end, and no lower one of 0. Raises `ValueError`."

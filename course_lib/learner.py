@@ -331,8 +331,7 @@ def create_opt(self:Learner):
     is_one = not groups or isinstance(groups[0], Tensor)
     self.param_lists = check_trainable([groups] if is_one else [list(g) for g in groups])
     free = set() if self.wd_bn_bias else set(bn_bias_params(self.model))
-    lr = per_group(check_hyper('lr', self.lr), len(self.param_lists))[-1]
-    self.opt = check_opt(self.opt_func(_decay_or_not(self.param_lists, free), lr=lr))
+    self.opt = check_opt(self.opt_func(_decay_or_not(self.param_lists, free), lr=top_rate(self.lr)))
 
 # %% ../nbs/07_learner.ipynb #df1d6608
 def _over_slice(s, n):
