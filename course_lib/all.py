@@ -24,6 +24,7 @@ from .drawings.scenes import draw_scene
 from .drawings.bears import draw_bears
 from .drawings.people import draw_head
 from .samples import *
+from .tables import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *

@@ -369,9 +369,9 @@ class PointSetup:
         check_pairs(self.pairs or [], self.c//2)
 
     def check(self, values):
-        points = [check_points(v) for v in values]
+        points = {i: check_points(v) for i,v in values.items()}
         check_point_counts(points, self.c//2)
-        warn_of_values(torch.stack(points))
+        warn_of_values(torch.stack(list(points.values())))
 
 # %% ../nbs/11_augment.ipynb #4a7d8212
 def count_outside(b) -> tuple:

@@ -4,37 +4,46 @@
 
 # %% auto #0
 __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line', 'noting', 'about_function', 'about_item',
-           'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys', 'about_batch', 'check_dataset',
-           'check_batch_size', 'check_num_workers', 'check_some_batch', 'check_some_items', 'check_positions',
-           'check_splits', 'check_has_vocab', 'check_n_outputs', 'check_has_split', 'check_some_loader',
-           'check_valid_loader', 'check_fraction', 'no_such_column', 'table_column', 'check_true_or_false',
-           'check_one_label', 'check_label_list', 'check_vocab', 'check_found_labels', 'check_known', 'check_has_names',
-           'check_encoded', 'check_numbers', 'check_one_size', 'check_source', 'check_splitter', 'check_getters',
-           'check_new_items', 'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange',
-           'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width',
-           'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers',
-           'Looking', 'looking', 'check_targets_finite', 'check_targets_between', 'check_known_classes',
-           'check_class_weights', 'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns',
-           'check_average', 'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities',
-           'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
-           'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
-           'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
-           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate', 'check_slice',
-           'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items', 'check_one_item',
-           'check_decided', 'check_shows', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses',
-           'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name',
-           'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats',
-           'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
-           'are_shares', 'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides', 'look_like_places',
-           'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude',
-           'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists', 'rows_of_numbers',
-           'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size', 'check_as_many_points',
-           'check_made_of_data', 'check_same_layers', 'transform_is_code', 'check_pictures_with_target',
-           'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
+           'warn_outside', 'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys', 'about_batch',
+           'check_dataset', 'check_batch_size', 'one_batch_size', 'check_num_workers', 'check_yes_no', 'check_function',
+           'check_no_others', 'check_one_for_each_loader', 'check_no_empty', 'check_not_of_recipe', 'check_some_batch',
+           'check_some_items', 'check_whole_numbers', 'check_positions', 'positions_of', 'counts_rows',
+           'check_goes_by_position', 'warn_of_index_labels', 'check_splits', 'check_has_vocab', 'check_n_outputs',
+           'check_has_split', 'check_some_loader', 'check_valid_loader', 'check_fraction', 'check_table',
+           'no_such_column', 'check_one_column', 'check_row', 'check_exact', 'check_delim', 'check_no_list',
+           'check_delimited', 'check_true_or_false', 'check_yes_or_no', 'check_on', 'warn_of_other_parts',
+           'check_folders', 'check_files', 'check_one_label', 'check_label_list', 'plain_label', 'check_vocab',
+           'check_flag', 'check_found_labels', 'sorted_labels', 'warn_of_near_labels', 'warn_of_missing_labels',
+           'check_known', 'check_not_encoded', 'check_same_order', 'check_has_names', 'check_encoded', 'check_numbers',
+           'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_input_getters',
+           'check_transform', 'check_needs_no_arguments', 'is_of_the_course', 'check_makes_no_transforms',
+           'check_takes_one', 'check_annotation_class', 'unknown_annotation', 'check_place', 'check_gave',
+           'check_picture_dims', 'check_like_bytes', 'check_same_entries', 'warn_of_unused', 'kind_of_item',
+           'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good', 'check_picture_source',
+           'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file',
+           'height_and_width', 'check_choice', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items',
+           'check_class_numbers', 'Looking', 'looking', 'check_targets_finite', 'check_targets_between',
+           'check_known_classes', 'check_class_weights', 'check_weights_fit', 'check_one_target', 'ask_for_a_loss',
+           'check_columns', 'check_average', 'check_zeros_and_ones', 'check_thresh', 'check_labels',
+           'warn_of_probabilities', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
+           'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
+           'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
+           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate',
+           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items',
+           'check_one_item', 'check_decided', 'check_shows', 'check_fractions', 'check_num_it', 'check_rates',
+           'warn_of_few_losses', 'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
+           'check_timm_name', 'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
+           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides',
+           'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points',
+           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
+           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, json, numbers, operator, sys, warnings
+import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -48,9 +57,9 @@ def brief(o, n:int=200) -> str:
 
 def is_missing(v) -> bool:
     "Is `v` what tables hold where nothing was entered: `None`, an empty text, a `nan`, pandas' `NA`?"
-    if v is None or type(v).__name__ == 'NAType': return True
     if isinstance(v, str): return v == ''
-    return isinstance(v, float) and math.isnan(v)
+    if v is None or type(v).__name__ in ('NAType', 'NaTType'): return True
+    return isinstance(v, (float, np.floating)) and math.isnan(v)
 
 # %% ../nbs/lib/checks.ipynb #308030dc
 def step_name(f) -> str:
@@ -99,6 +108,14 @@ def about_function(f, item) -> str:
 def about_item(i:int) -> str:
     "Which item was being loaded."
     return f'This happened while item {i} of the dataset was loaded: look at `dataset[{i}]`.'
+
+# %% ../nbs/lib/checks.ipynb #38e4dd53
+def warn_outside(text:str):
+    "Warn, at the line outside of this package that led here."
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get('__name__', '').startswith('course_lib'):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
 
 # %% ../nbs/lib/checks.ipynb #5f1b02d1
 def _shapes(sample):
@@ -160,15 +177,67 @@ def check_dataset(ds):
     raise TypeError(f"A dataset needs `[i]` and `len`, and {type(ds).__name__} lacks one. "
                     "A generator? Use `list(...)` of it.")
 
+def _is_whole(n): return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+
 def check_batch_size(bs) -> int:
     "A number of samples, 1 or more. Raises `ValueError`."
-    if isinstance(bs, (int, np.integer)) and bs >= 1: return bs
+    if _is_whole(bs) and bs >= 1: return bs
     raise ValueError(f"bs={bs!r}: a batch has a whole number of samples, at least one.")
+
+def one_batch_size(bs, batch_size=None, default:int=64) -> int:
+    "The size of a batch, which has two names; `default` if neither is given. Raises `ValueError`."
+    if None not in (bs, batch_size) and bs != batch_size:
+        raise ValueError(f"bs={bs!r} and batch_size={batch_size!r} are two names for one number. Give one of them.")
+    given = [n for n in (bs, batch_size) if n is not None]
+    return check_batch_size(given[0] if given else default)
 
 def check_num_workers(n) -> int:
     "A number of threads, 0 or more. Raises `ValueError`."
-    if isinstance(n, int) and n >= 0: return n
+    if _is_whole(n) and n >= 0: return n
     raise ValueError(f"num_workers={n!r}: give a number of threads, or 0 for none.")
+
+# %% ../nbs/lib/checks.ipynb #0cbafa63
+def check_yes_no(name, v) -> bool:
+    "True or false; `None` is false. Raises `TypeError`."
+    if v is None or isinstance(v, (bool, np.bool_)) or (_is_whole(v) and v in (0, 1)): return bool(v)
+    raise TypeError(f"{name}={brief(v, 60)}: give True or False. "
+                    "(One for each loader, in a list, is taken by `DataLoaders.from_dsets`.)")
+
+def check_function(name, f):
+    "A function, or `None`. Raises `TypeError`."
+    if f is None or callable(f): return f
+    raise TypeError(f"{name}={brief(f, 60)}: this is one function, not a {type(f).__name__}. "
+                    "Several, one after the other, are a `Pipeline`.")
+
+def check_no_others(unknown, cls):
+    "No settings but those that `cls` knows. Raises `TypeError`."
+    if not unknown: return
+    known = [k for k in inspect.signature(cls).parameters if k != 'unknown']
+    near = difflib.get_close_matches(first(unknown), known, 1)
+    raise TypeError(f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}"
+                    f"{f', did you mean {near[0]!r}' if near else ''}. It has: {', '.join(known)}.")
+
+# %% ../nbs/lib/checks.ipynb #cdaf63e1
+def check_one_for_each_loader(name, values, n:int):
+    "A list of `n` values. Raises `ValueError`."
+    if len(values) == n: return values
+    raise ValueError(f"{name}={brief(values, 60)}: {len(values)} value{'s' if len(values) != 1 else ''} "
+                     f"for {n} loader{'s' if n != 1 else ''}. Give one for each, or one for all.")
+
+def check_no_empty(dsets):
+    "Datasets that have samples. Raises `TypeError` or `ValueError`."
+    empty = [k for k,ds in enumerate(dsets) if not len(check_dataset(ds))]
+    if not empty: return dsets
+    which = {0: 'training', 1: 'validation'}.get(empty[0], f'{empty[0]}.')
+    raise ValueError(f"The {which} dataset is empty, so its loader would have no batch.")
+
+_made_by = dict(after_item='item_tfms', after_batch='batch_tfms', watch='blocks', dataset='source')
+
+def check_not_of_recipe(settings:dict) -> dict:
+    "Settings of loaders, none of which the recipe itself makes. Raises `TypeError`."
+    k = first(k for k in settings if k in _made_by)
+    if k is None: return settings
+    raise TypeError(f"`dataloaders` makes {k!r} itself, from this DataBlock's {_made_by[k]!r}: change that.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b02de
 def check_some_batch(dl):
@@ -185,8 +254,14 @@ def check_some_items(items):
 # %% ../nbs/lib/checks.ipynb #5f1b02e1
 _index_labels = "Were these index labels of a frame, or a mask? Positions are needed: use `ColSplitter`."
 
-def _whole_numbers(split, n, which):
-    try: return [operator.index(i) for i in split]
+def check_whole_numbers(
+    split,
+    n:int,     # The number of items
+    which:str, # 'training' or 'validation'
+) -> list:
+    "A list of whole numbers; `True` and `False` are none. Raises `TypeError`."
+    try:
+        if not any(isinstance(i, bool) for i in split): return [operator.index(i) for i in split]
     except TypeError: pass
     raise TypeError(f"The {which} split must be a list of positions, whole numbers from 0 to {n-1}, "
                     f"but is {brief(split, 60)}. {_index_labels}")
@@ -197,7 +272,7 @@ def check_positions(
     which:str, # 'training' or 'validation'
 ) -> list:
     "A list of different positions of `n` items. Raises `TypeError`, `ValueError` or `IndexError`."
-    split = _whole_numbers(split, n, which)
+    split = check_whole_numbers(split, n, which)
     if not split: raise ValueError(f"The {which} split is empty: of {n} items none was put there. "
                                    "Check the splitter, and the column or function that it looks at.")
     outside = [i for i in split if not 0 <= i < n]
@@ -206,6 +281,55 @@ def check_positions(
     twice = [i for i,times in Counter(split).items() if times > 1]
     if twice: raise ValueError(f"The {which} split has item {twice[0]} more than once. {_index_labels}")
     return split
+
+# %% ../nbs/lib/checks.ipynb #c903f583
+def positions_of(split, items):
+    "`split`, or the positions of the rows if it is of labels of the table's index. Raises `KeyError`, `ValueError`."
+    if not (hasattr(split, 'get_indexer') and hasattr(items, 'iloc')): return split
+    if not items.index.is_unique: raise ValueError("The split is given by index labels, but the table's index has some "
+                                                   "of them more than once. Use `ColSplitter`, or `reset_index`.")
+    at = items.index.get_indexer(split)
+    if (at >= 0).all(): return at.tolist()
+    raise KeyError(f"The split has the index label {split[at < 0][0]!r}, which the table's index has not. "
+                   + _index_labels)
+
+def counts_rows(items) -> bool:
+    "Are items found by position alone? Else they are a table whose index has whole numbers in another order."
+    if not hasattr(items, 'iloc') or items.index.dtype.kind not in 'iu': return True
+    return bool((items.index.to_numpy() == np.arange(len(items))).all())
+
+# %% ../nbs/lib/checks.ipynb #dd793fe1
+def _as_lists(splits): return [list(s) for s in splits]
+
+def _anew(splitter, items, state):
+    "What `splitter` gives for `items`, with the same draws as before; `None` if it fails."
+    set_random_state(state)
+    try: return _as_lists(splitter(items))
+    except Exception: return None
+
+def check_goes_by_position(
+    splits,   # What it gave
+    splitter, # The function
+    items,
+    state,    # The `random_state` before
+):
+    "Splits by a function that gives positions, not index labels. Raises `ValueError`."
+    if counts_rows(items) or getattr(splitter, '__module__', '').startswith('course_lib.'): return splits
+    after, given = random_state(), _as_lists(splits)
+    anew, again = (_anew(splitter, o, state) for o in (items.reset_index(drop=True), items))
+    set_random_state(after)
+    if anew is None or anew == given or again != given: return splits
+    raise ValueError(f"`{func_name(splitter)}` gives index labels where positions are needed: when the rows are "
+                     "numbered anew, it gives others. Use `ColSplitter`, or number the rows: "
+                     "`df = df.reset_index(drop=True)`.")
+
+def warn_of_index_labels(split, items):
+    "Warn that numbers are taken as positions, where they may be meant as labels of the table's index."
+    if isinstance(split, range) or counts_rows(items) or not set(split) <= set(items.index): return
+    k = first(split)
+    warn_outside(f"These numbers are taken as positions, and not as labels of the table's index, which has another "
+                 f"order: position {k} is the row with the label {items.index[k]}. If labels are meant, give "
+                 "`df.index[...]` as it is. If not, number the rows first: `df = df.reset_index(drop=True)`.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b02e4
 def check_splits(splits, n:int) -> list:
@@ -249,24 +373,72 @@ def check_valid_loader(loaders):
 # %% ../nbs/lib/checks.ipynb #5f1b0301
 def check_fraction(p):
     "The part of the items that goes to validation, between 0 and 1. Raises `TypeError` or `ValueError`."
-    if not isinstance(p, (int, float)): raise TypeError(f"valid_pct is a number, not a {type(p).__name__}. "
-                                                        "Were the parentheses forgotten? `splitter=RandomSplitter()`")
+    if not isinstance(p, (int, float, np.number)):
+        raise TypeError(f"valid_pct is a number, not a {type(p).__name__}. "
+                        "Were the parentheses forgotten? `splitter=RandomSplitter()`")
     if 0 < p < 1: return p
     raise ValueError(f"valid_pct={p}: it is the part for validation, between 0 and 1, such as 0.2.")
+
+def check_table(df):
+    "A DataFrame. Raises `TypeError`."
+    if hasattr(df, 'columns'): return df
+    raise TypeError(f"ColSplitter needs a DataFrame, not a {type(df).__name__}.")
 
 def no_such_column(
     col,
     columns, # The names that there are
 ) -> KeyError:
     "The error of a column that is not there."
-    return KeyError(f"The table has no column {col!r}. Its columns are: {', '.join(map(str, columns))}.")
+    numbers = [o for o in columns if isinstance(o, (int, np.integer))]
+    names = ', '.join(map(str, columns))
+    if not (numbers and isinstance(col, (int, np.integer)) and -len(columns) <= col < len(columns)):
+        return KeyError(f"The table has no column {col!r}. Its columns are: {names}.")
+    return KeyError(f"The table has no column that is called {col!r}. As some are called by numbers ({names}), "
+                    f"a number is a name here, and no position. The column at position {col} is called "
+                    f"{list(columns)[col]!r}.")
 
-def table_column(df, col):
-    "Column `col` of a table, by name or number. Raises `TypeError` or `KeyError`."
-    if not hasattr(df, 'columns'): raise TypeError(f"ColSplitter needs a DataFrame, not a {type(df).__name__}.")
-    if isinstance(col, int): return df.iloc[:, col]
-    if col in df.columns: return df[col]
-    raise no_such_column(col, df.columns)
+def check_one_column(place, col, names) -> int:
+    "Where the column is; pandas gives no number if it is there more than once. Raises `ValueError`."
+    if isinstance(place, (int, np.integer)): return int(place)
+    times = sum(o == col for o in names)
+    raise ValueError(f"The table has the column {col!r} {'twice' if times == 2 else f'{times} times'}, so it is not "
+                     "clear which one is meant. Drop or rename one: `df = df.loc[:, ~df.columns.duplicated()]`.")
+
+# %% ../nbs/lib/checks.ipynb #1c5806ec
+def check_row(row, col):
+    "A row: of a table, a dictionary, a tuple. Raises `TypeError`."
+    if not isinstance(row, (str, bytes, Path, int, float)) and hasattr(row, '__getitem__'): return row
+    raise TypeError(f"ColReader reads column {col!r} of a row, but the item is no row: {brief(row)}. "
+                    "Is the source a DataFrame, and are new items rows of one?")
+
+def check_exact(v):
+    "A whole number that was made float, and is still the same. Raises `ValueError`."
+    if abs(v) < 2**53: return v
+    raise ValueError(f"The entry {v!r} was read as a float, which is not exact for whole numbers this long, as floats "
+                     "have 16 digits. Read the column as text: `pd.read_csv(..., dtype={'name of the column': str})`.")
+
+def check_delim(delim):
+    "What labels are split at: a text, or `None`. Raises `TypeError` or `ValueError`."
+    if delim is not None and not isinstance(delim, str):
+        raise TypeError(f"label_delim={delim!r}: it is a text, such as ' ' or ','.")
+    if delim == '': raise ValueError("label_delim='': what stands between two labels? For a blank it is ' '.")
+    return delim
+
+# %% ../nbs/lib/checks.ipynb #1ff96bfa
+def check_no_list(text:str) -> str:
+    "A text of labels, which is not how Python writes a list. Raises `ValueError`."
+    inside, ends = text.strip()[1:-1], text.strip()[:1] + text.strip()[-1:]
+    if ends not in ('[]', '()', '{}') or set(inside) & set('[](){}'): return text
+    if inside.strip() and not set(inside) & set(',\'"'): return text
+    raise ValueError(f"The entry {brief(text, 60)} is a text that looks like a list of Python, and splitting would "
+                     "leave brackets and quotes in the labels. Make lists first: after `import ast`, "
+                     "`df[col] = df[col].map(ast.literal_eval)`.")
+
+def check_delimited(v, delim):
+    "A number, which is a label by itself. Raises `TypeError`."
+    if isinstance(v, (int, float, np.number, np.bool_)): return v
+    raise TypeError(f"`label_delim={delim!r}` splits a text, but the entry is a {type(v).__name__}: {brief(v, 60)}. "
+                    "Make it a text or a list of labels first.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0303
 def check_true_or_false(
@@ -279,12 +451,76 @@ def check_true_or_false(
     raise ValueError(f"Column {col!r} should be true or false, but holds {odd[0]!r}. "
                      f"Say which value means validation: `ColSplitter({col!r}, on=...)`.")
 
+def check_yes_or_no(v) -> bool:
+    "True or false, or 1 and 0. Raises `TypeError`."
+    if isinstance(v, (bool, np.bool_)) or (isinstance(v, (int, float, np.number)) and v in (0, 1)): return bool(v)
+    raise TypeError("The function of `FuncSplitter` says True or False for each item, but here it gave "
+                    f"{brief(v, 60)}. End it with a comparison, such as `== 'valid'`, or with `bool(...)`.")
+
+# %% ../nbs/lib/checks.ipynb #f10c1768
+def check_on(
+    values, # A column of a table
+    col,    # Its name
+    on:list # The values that mean validation
+) -> list:
+    "Values of which some are there, in a column without gaps. Raises `ValueError`."
+    gaps = [i for i,v in enumerate(values) if is_missing(v)]
+    if gaps and not any(map(is_missing, on)):
+        raise ValueError(f"Column {col!r} is empty in {len(gaps)} rows (positions {brief(gaps[:5])[1:-1]}"
+                         f"{' ...' if len(gaps) > 5 else ''}): are they for training? Then fill it: "
+                         f"`df[{col!r}] = df[{col!r}].fillna('train')`. If not, drop these rows.")
+    if values.isin(on).any(): return on
+    there = ', '.join(f'{v!r} ({n})' for v,n in values.value_counts().head(10).items())
+    raise ValueError(f"The validation split is empty: column {col!r} never holds {', '.join(map(repr, on))}. "
+                     f"It holds {there}.")
+
+_training, _others = {'train', 'training', 'trn'}, {'valid', 'validation', 'val', 'dev', 'eval', 'test', 'testing',
+                     'holdout', 'predict', 'unlabeled', 'unlabelled', 'unused', 'ignore', 'skip'}
+
+def _odd_for_training(value, on, has_train):
+    text = str(value).strip().casefold()
+    if not isinstance(value, str) or text in _training: return False
+    return has_train or text in _others or bool(difflib.get_close_matches(text, _others & set(on), cutoff=0.8))
+
+def warn_of_other_parts(
+    rest,    # The values of the rows that are not for validation
+    col,     # The name of the column
+    on:list, # The values that mean validation
+):
+    "Warn if `rest` has more than 'train', such as 'test', or `on` written in another way."
+    counts, on = rest.value_counts().to_dict(), [str(v).strip().casefold() for v in on]
+    has_train = any(str(v).strip().casefold() in _training for v in counts)
+    odd = ', '.join(f'{v!r} ({n})' for v,n in counts.items() if _odd_for_training(v, on, has_train))
+    if odd: warn_outside(f"What is not for validation is for training: these values of column {col!r}, too (with the "
+                         f"number of their rows): {odd}. Drop such rows first, or name them in `on=[...]`.")
+
+# %% ../nbs/lib/checks.ipynb #1c2abd33
+def check_folders(
+    names:list,   # Those that are looked for
+    folders:list, # The folder of each item
+) -> list:
+    "Names of folders that are there. Raises `ValueError`."
+    absent = [o for o in names if o not in folders]
+    if not absent: return names
+    there = ', '.join(f'{o!r} ({n})' for o,n in Counter(folders).most_common(10))
+    raise ValueError(f"No item lies in a folder {absent[0]!r}, two levels above it. The names there are {there}. "
+                     "Give them: `GrandparentSplitter(train_name=..., valid_name=...)`.")
+
+def check_files(items):
+    "A list of files. Raises `TypeError`."
+    if not hasattr(items, 'columns'): return items
+    raise TypeError("GrandparentSplitter needs a list of files, not a DataFrame. For a table there is `ColSplitter`.")
+
 # %% ../nbs/lib/checks.ipynb #5f1b0306
+_several = list, tuple, set, frozenset, dict, np.ndarray, L
+_lost_in_csv = (" Or was it read by `pd.read_csv`? It takes texts such as 'None', 'NA' and 'null' for missing ones; "
+                "`keep_default_na=False` keeps them.")
+
 def check_one_label(v):
     "One label: not missing, and no list. Raises `ValueError` or `TypeError`."
-    if is_missing(v): raise ValueError(f"The label is missing ({v!r}). "
-                                       "Every item needs exactly one; drop the row or label it.")
-    if not isinstance(v, (list, tuple, set, dict, L)): return v
+    if is_missing(v): raise ValueError(f"The label is missing ({v!r}). Every item needs exactly one; drop the row or "
+                                       f"label it.{'' if isinstance(v, str) else _lost_in_csv}")
+    if isinstance(v, str) or not isinstance(v, _several): return v
     raise TypeError(f"One label is expected, but there is a {type(v).__name__}: {v!r}. "
                     "For several labels use `MultiCategoryBlock`.")
 
@@ -292,20 +528,44 @@ def check_label_list(v):
     "A list of names. Raises `TypeError`."
     if isinstance(v, str): raise TypeError(f"The labels of an item must be a list, but are the string {v!r}, "
                                            "which would count as a list of letters. Split it: `.split(' ')`.")
-    if not isinstance(v, (list, tuple, set, np.ndarray, L)):
+    if not isinstance(v, _several) or isinstance(v, dict):
         raise TypeError(f"The labels of an item must be a list, but are {v!r}. One label? `[{v!r}]`.")
-    odd = [n for n in v if isinstance(n, (list, tuple, set, dict, L))]
+    odd = [n for n in v if not isinstance(n, str) and isinstance(n, _several)]
     if not odd: return v
     raise TypeError(f"Each label must be a name, but there is a {type(odd[0]).__name__}: {odd[0]!r}.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0309
+def plain_label(v):
+    "A label as Python's own text or number, where it is numpy's."
+    return v.item() if isinstance(v, np.generic) else v
+
+def _listed_names(vocab):
+    "The names in `vocab`, in their order; `None` if it is nothing that has names in an order."
+    for o in vocab, getattr(vocab, 'dtype', None): # pandas' categories have an order of their own
+        if hasattr(o, 'categories'): return list(o.categories)
+    if isinstance(vocab, (str, bytes, set, frozenset)) or hasattr(vocab, 'columns'): return None
+    try: return list(map(plain_label, vocab))
+    except TypeError: return None
+
 def check_vocab(vocab) -> list:
-    "A list of different names. Raises `TypeError` or `ValueError`."
-    if isinstance(vocab, str): raise TypeError(f"vocab is a list of names, not the string {vocab!r}.")
-    names = list(vocab)
-    twice = [n for i,n in enumerate(names) if n in names[:i]]
+    "A list of different names, none missing. Raises `TypeError` or `ValueError`."
+    names = _listed_names(vocab)
+    if isinstance(vocab, (set, frozenset)):
+        raise TypeError("vocab is a set, which has another order in each run, so that a saved model would give other "
+                        "names. Give a list: `vocab=sorted(...)`.")
+    if names is None: raise TypeError(f"vocab is a list of names, not the {type(vocab).__name__} {brief(vocab, 60)}.")
+    odd = [n for n in names if is_missing(n) or isinstance(n, (list, dict, set, np.ndarray, L))]
+    if odd: raise TypeError(f"Each name in the vocab must be one label, but there is {odd[0]!r}.")
+    twice = [n for n,times in Counter(names).items() if times > 1]
     if twice: raise ValueError(f"The vocab has {twice[0]!r} twice.")
     return names
+
+# %% ../nbs/lib/checks.ipynb #14878a17
+def check_flag(name, value, meant):
+    "True or false. Raises `TypeError`, which says what was `meant`."
+    if isinstance(value, (bool, np.bool_)): return value
+    raise TypeError(f"{name}={brief(value, 60)}: the list landed in `{name}`, which is the first argument, and says "
+                    f"yes or no. Give it by name: `{meant}`.")
 
 def check_found_labels(found:list) -> list:
     "Labels of the training split: at least one, and all of one type. Raises `ValueError` or `TypeError`."
@@ -314,6 +574,44 @@ def check_found_labels(found:list) -> list:
     if others: raise TypeError(f"Labels must all be of one type, but there are {found[0]!r} and {others[0]!r}.")
     return found
 
+def sorted_labels(found:list) -> list:
+    "Labels sorted; what Python cannot compare, such as the members of an `Enum`, by their text."
+    try: return sorted(found)
+    except TypeError: return sorted(found, key=str)
+
+# %% ../nbs/lib/checks.ipynb #05a51b4f
+def _alike(name):
+    text = ' '.join(unicodedata.normalize('NFKC', name).split())
+    return text if len(text) == 1 else text.casefold() # letters may be the classes: a, A
+
+def _near_equal(names):
+    "Groups of names that are alike, and those that are blank."
+    groups = {}
+    for n in names: groups.setdefault(_alike(n), []).append(n)
+    return [g for key,g in groups.items() if len(g) > 1 or not key]
+
+def _put_together(names):
+    "Names that other names would make, with something between them."
+    parts = {n: [o.strip() for o in re.split(r'[^\S ]|[,;|/]', n)] for n in names} # white space, but no blank
+    return [n for n,some in parts.items() if len(some) > 1 and set(some) <= {*names, ''} - {n}]
+
+def warn_of_near_labels(
+    vocab,
+    several:bool, # Can an item have several? Then one may be of several put together
+):
+    "Warn of names in a vocab that are nearly equal."
+    names = [n for n in vocab if isinstance(n, str)]
+    pairs = [' and '.join(map(ascii, g)) for g in _near_equal(names)]
+    if several: pairs += [f'{n!a}, which is several in one' for n in _put_together(names)]
+    if pairs: warn_outside("Some labels are nearly equal, and still classes of their own: "
+                           f"{'; '.join(pairs[:5])}. Are they the same? Then clean the column, "
+                           "e.g. `df[col] = df[col].str.strip().str.lower()`, or give the right `label_delim`.")
+
+def warn_of_missing_labels(col, n:int, total:int):
+    "Warn that some entries of a column of labels are missing, which `read_csv` makes of some texts."
+    if n: warn_outside(f"{n} of {total} rows have no entry in column {col!r}, and are taken as having none of the "
+                       f"classes.{_lost_in_csv} Are they meant? Then say so: `df[{col!r}] = df[{col!r}].fillna('')`.")
+
 # %% ../nbs/lib/checks.ipynb #5f1b030c
 def _told_label(name, items):
     "A label and the items that have it, the first five."
@@ -321,13 +619,13 @@ def _told_label(name, items):
     return f"{name!r} at item{'s' if len(items) > 1 else ''} {few}"
 
 def check_known(
-    names,      # The labels of each item, a list of lists
+    names:dict, # The position of each item, and its list of labels
     known,      # The labels that have a number
     given:bool, # Was the vocab given? Else it is made from the training split
 ):
     "Labels that are all known. Raises `ValueError`."
     unknown = {}
-    for i,labels in enumerate(names):
+    for i,labels in names.items():
         for n in labels:
             if n not in known: unknown.setdefault(n, []).append(i)
     if not unknown: return
@@ -336,6 +634,22 @@ def check_known(
         "Move such an item to training, correct its label, or give the whole list: `vocab=[...]`.")
     raise ValueError(f"{len(unknown)} label{'s' if len(unknown) > 1 else ''} not in the vocab, "
                      f"which {'was given' if given else 'is made from the training split'}: {few}. {advice}")
+
+# %% ../nbs/lib/checks.ipynb #90fa0055
+def check_not_encoded(
+    found:list, # The labels that were found
+    lists:list, # The labels of each item
+):
+    "Labels that are no ones and zeros of one length. Raises `ValueError`."
+    if len(lists[0]) < 2 or not set(found) <= {0, 1} or len({len(o) for o in lists}) > 1: return found
+    raise ValueError(f"The labels of an item are its names, but here they are {brief(list(lists[0]), 60)}, ones and "
+                     "zeros. If each stands for a class: `MultiCategoryBlock(encoded=True, vocab=[...])`.")
+
+def check_same_order(columns, vocab):
+    "Columns in the order of the vocab, if they have its names. Raises `ValueError`."
+    if list(columns) == list(vocab) or set(columns) != set(vocab): return
+    raise ValueError(f"The encoded columns are read in the order {', '.join(map(str, columns))}, but the vocab is "
+                     f"{', '.join(map(str, vocab))}: each name would stand for another column. Give both in one order.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b030e
 def check_has_names(vocab):
@@ -362,9 +676,12 @@ def check_numbers(v):
     if _is_finite(v): return v
     raise ValueError(f"A number or a list of numbers is expected, none missing, but there is {v!r}.")
 
-def check_one_size(values, n:int):
+def check_one_size(
+    values:dict, # The position of each item, and its numbers
+    n:int,
+):
     "`n` numbers for each item. Raises `ValueError`."
-    odd = [i for i,v in enumerate(values) if np.size(v) != n]
+    odd = [i for i,v in values.items() if np.size(v) != n]
     if not odd: return values
     i = odd[0]
     raise ValueError(f"Item {i} has {np.size(values[i])} numbers, but {n} are expected: {values[i]!r}.")
@@ -395,16 +712,155 @@ def check_splitter(
 
 # %% ../nbs/lib/checks.ipynb #5f1b0316
 def check_getters(getters:list, n:int) -> list:
-    "A getter for each of `n` blocks. Raises `ValueError`."
-    if len(getters) == n: return getters
-    raise ValueError(f"{len(getters)} getters for {n} blocks: give each block one function (or None).")
+    "A getter for each of `n` blocks: a function, or `None`. Raises `ValueError` or `TypeError`."
+    if len(getters) != n: raise ValueError(f"{len(getters)} getters for {n} blocks: "
+                                           "give each block one function (or None).")
+    odd = [g for g in getters if g is not None and not callable(g)]
+    if not odd: return getters
+    raise TypeError(f"A getter is a function of an item, not {brief(odd[0], 60)}. "
+                    "For a column of a table: `ColReader(...)`.")
+
+def check_input_getters(getters:list, n_inp:int) -> list:
+    "No more getters than inputs. Raises `ValueError`."
+    if len(getters) <= n_inp: return getters
+    raise ValueError(f"get_x has {len(getters)} getters for {n_inp} input{'s' if n_inp > 1 else ''}: give each one "
+                     "function, and those of targets as `get_y`.")
+
+# %% ../nbs/lib/checks.ipynb #5951bc06
+def check_transform(t):
+    "Something that can be a transform. Raises `TypeError`."
+    if isinstance(t, int): raise TypeError(f"{t} is no transform. For pictures of this size: `Resize({t})`.")
+    if isinstance(t, str): raise TypeError(f"{t!r} is a text and no transform. Write it without quotes, "
+                                           "with its arguments: `Resize(128)`.")
+    if callable(t) or callable(getattr(t, 'encodes', None)): return t
+    raise TypeError(f"{brief(t)} is no transform: a function is expected, a transform such as `Resize(128)`, "
+                    "or a list of these.")
+
+def check_needs_no_arguments(cls):
+    "A class that can be given without parentheses. Raises `TypeError`."
+    try: needs = [p.name for p in inspect.signature(cls).parameters.values()
+                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    except (TypeError, ValueError): return cls # some classes of C do not say
+    if not needs: return cls
+    raise TypeError(f"`{cls.__name__}` needs arguments, in parentheses: `{cls.__name__}({', '.join(needs)})`, "
+                    "such as `Resize(128)`.")
+
+# %% ../nbs/lib/checks.ipynb #77f0a643
+def is_of_the_course(o) -> bool:
+    "Is the class or function `o` one of this package?"
+    return (o.__module__ or '').startswith('course_lib')
+
+def check_makes_no_transforms(f):
+    "A function of a value, and none of the course that makes transforms. Raises `TypeError`."
+    if not (inspect.isfunction(f) and is_of_the_course(f)): return f
+    if any(p.default is p.empty for p in inspect.signature(f).parameters.values()): return f
+    raise TypeError(f"`{f.__name__}` makes transforms, and is none itself: call it, with parentheses: "
+                    f"`{f.__name__}()`.")
+
+# %% ../nbs/lib/checks.ipynb #5959017b
+def check_takes_one(signature, f):
+    "The signature of a function `f` that can be called with one value. Raises `TypeError`."
+    needs = [p for p in signature.parameters.values() if p.default is p.empty and p.kind != p.VAR_KEYWORD]
+    try: signature.bind(None)
+    except TypeError:
+        raise TypeError(f"`{func_name(f)}` takes {len(needs)} values, but a function among the transforms is given "
+                        "one, each picture, each label. For all of a sample at once write a `SampleTransform`."
+                        ) from None
+    return signature
+
+def check_annotation_class(kind):
+    "A class that values can be asked for. Raises `TypeError`."
+    isinstance(None, kind) # raises its own, for protocols and other half classes
+    if isinstance(kind, type): return kind
+    raise TypeError(f'{kind!r} is no class')
+
+# %% ../nbs/lib/checks.ipynb #6856467b
+def unknown_annotation(f, annotation, e):
+    "The error for an annotation that stands for no class."
+    text = annotation if isinstance(annotation, str) else getattr(annotation, '__name__', repr(annotation))
+    return TypeError(f"`{func_name(f)}` is annotated with {text!r}, which is not known here ({e}), so it cannot be "
+                     "told which values it is for. Annotate it with a class that its module has imported, such as "
+                     "TensorImage, or leave the annotation out: then it is given every value.")
+
+def check_place(t, where:str, fits:bool):
+    "A transform that is given `where` it belongs. Raises `ValueError`."
+    if fits: return t
+    other, what = ('batch_tfms', 'batches') if where == 'item_tfms' else ('item_tfms', 'single pictures')
+    raise ValueError(f"{step_name(t)} is for {what}: give it as `{other}=`, not as `{where}=`.")
+
+# %% ../nbs/lib/checks.ipynb #90b7f878
+def check_gave(f, x, out):
+    "What the function `f` has made of `x`. Raises `ValueError`, or `TypeError` if it is a transform."
+    if out is None and x is not None:
+        raise ValueError(f"`{func_name(f)}` was given a value of type {type(x).__name__}, and gave back nothing "
+                         "(None). Does it end in `return`?")
+    if hasattr(first(out) if isinstance(out, (list, L)) and len(out) else out, 'draw'):
+        raise TypeError(f"`{func_name(f)}` gave back a transform: call it, with parentheses: `{func_name(f)}()`.")
+    return out
+
+# %% ../nbs/lib/checks.ipynb #e2c0274d
+def check_picture_dims(out, given):
+    "Pictures `[...,C,H,W]` with as many dimensions as `given`. Raises `ValueError`."
+    if out.ndim == given.ndim: return out
+    raise ValueError(f"Pictures {list(given.shape)} went in, but {list(out.shape)} came back: "
+                     "colours, height and width are expected again.")
+
+def check_like_bytes(x) -> float:
+    "The highest value of floats that lie in 0..1, or in 0..255 as bytes do. Raises `ValueError`."
+    low, high = [v.item() for v in x.aminmax()]
+    if low >= 0 and high <= 1 or high >= 16 and high < math.inf: return high
+    raise ValueError(f"Bytes went in, and floats from {low:g} to {high:g} came back: neither 0..1 nor 0..255. "
+                     "To be given floats in 0..1 instead, a function says when its turn is: `f.order = 11`.")
+
+# %% ../nbs/lib/checks.ipynb #3ea4c333
+def check_same_entries(t, sample, out):
+    "What the transform `t` has made of `sample`: as many values, and none is lost. Raises `ValueError`."
+    if not isinstance(sample, tuple): return check_gave(t, sample, out)
+    if not isinstance(out, tuple) or len(out) != len(sample):
+        what = f'a tuple of {len(out)}' if isinstance(out, tuple) else f'one {type(out).__name__}'
+        raise ValueError(f"{step_name(t)} was given a sample of {len(sample)} values, and gave back {what}. "
+                         "A transform gives back a tuple of as many.")
+    for x,o in zip(sample, out): check_gave(t, x, o)
+    return out
+
+def warn_of_unused(f, kinds, sample):
+    "Warn of a function that wants values of which the sample has none."
+    values = sample if isinstance(sample, (tuple, list)) else [sample]
+    warnings.warn(f"`{func_name(f)}` is for {' or '.join(k.__name__ for k in kinds)}, but a sample has "
+                  f"{', '.join(type(x).__name__ for x in values)}: nothing changes. Annotate it with one of these, "
+                  "or put it where such values are: pictures are PILImage in `item_tfms`, TensorImage in `batch_tfms`.",
+                  stacklevel=2)
+
+# %% ../nbs/lib/checks.ipynb #b3641007
+def kind_of_item(o) -> str:
+    "What sort of item this is: a 'file' (or a name), a 'row', or the name of its type."
+    if isinstance(o, (str, os.PathLike)): return 'file'
+    return 'row' if hasattr(o, 'iloc') or isinstance(o, (dict, tuple, list)) else type(o).__name__
 
 def check_new_items(items):
-    "A list of items to be predicted, not empty. Raises `TypeError` or `ValueError`."
+    "A list of items to be predicted, not empty, all of one kind. Raises `TypeError` or `ValueError`."
     if isinstance(items, (str, Path)):
         raise TypeError(f"A list of items is expected; for one: `[{str(items)!r}]`.")
     if not len(items): raise ValueError("There are no items to predict.")
-    return items
+    kinds = ['row'] if hasattr(items, 'columns') else [kind_of_item(o) for o in items]
+    odd = [i for i,kind in enumerate(kinds) if kind != kinds[0]]
+    if not odd: return items
+    raise TypeError(f"New items must be of one kind, but item 0 is a {kinds[0]} and item {odd[0]} a {kinds[odd[0]]}.")
+
+def no_way_for(
+    item,    # A new item
+    trained, # One of those that the datasets were made of
+    column,  # The functions that a value goes through
+) -> TypeError:
+    "The error for a new item of another kind, which no function of its column takes."
+    return TypeError(f"The datasets were made of items such as {brief(trained, 80)} ({kind_of_item(trained)}), but the "
+                     f"new item is {brief(item, 80)} ({kind_of_item(item)}), from which `{column}` cannot start. "
+                     "Give items of the kind that you trained with.")
+
+def about_getter(column) -> str:
+    "That new items go through the getter, and how they need not."
+    return (f"New items are of the kind of the training items, so they go through `{func_name(column.fns[0])}`, too. "
+            "To leave it out, give pictures: `PILImage.create(file)`.")
 
 # %% ../nbs/lib/checks.ipynb #a901c0d3
 def check_some_are_good(
@@ -418,7 +874,7 @@ def check_some_are_good(
                      "Look at the report of `dblock.check(source)`.")
 
 # %% ../nbs/lib/checks.ipynb #5ef415d1
-import os
+import stat
 
 def check_picture_source(fn):
     "What a picture is read from: a file name or bytes. Raises `TypeError`."
@@ -463,11 +919,12 @@ def warn_of_many_pixels(name, wh):
 # %% ../nbs/lib/checks.ipynb #fee80c6c
 def check_file(fn):
     "A file that is there and not empty. Raises an `OSError` of the right kind."
-    if os.path.isdir(fn):
+    try: found = os.stat(fn)
+    except (OSError, ValueError):
+        raise FileNotFoundError(f"There is no file {str(fn)!r}. Does `get_x` give the folder and the name?") from None
+    if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(f"{str(fn)!r} is a folder, not a picture. Does `get_x` add the name of the file?")
-    if not os.path.exists(fn):
-        raise FileNotFoundError(f"There is no file {str(fn)!r}. Does `get_x` give the folder and the name?")
-    if not os.path.getsize(fn):
+    if not found.st_size:
         raise OSError(f"The file {str(fn)!r} is empty. Get it again, or remove its row.")
     return fn
 
@@ -1103,8 +1560,8 @@ def check_points(p) -> Tensor: # [n,2]
     return t.view(-1, 2)
 
 def check_point_counts(points, n):
-    "Every item has `n` points (a list of tensors, one an item). Raises `ValueError`."
-    odd = next((i for i,p in enumerate(points) if len(p) != n), None)
+    "Every item has `n` points (a dictionary of tensors, by position). Raises `ValueError`."
+    odd = next((i for i,p in points.items() if len(p) != n), None)
     if odd is not None: raise ValueError(f"Item {odd} has {len(points[odd])} points, but {n} are expected.")
 
 def check_point_has_picture(wh):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['pad_modes', 'naming', 'orientation', 'grey_bytes', 'on_white', 'upright_rgb', 'has_notes', 'plain_jpeg_size',
            'read_whole', 'read_source', 'Encoded', 'open_source', 'power_of_two', 'times_smaller', 'cut_and_scale',
-           'image_part', 'LazyImage', 'padded_part']
+           'image_part', 'LazyImage', 'picture_bytes', 'padded_part']
 
 # %% ../nbs/lib/decode.ipynb #57b8c7c9
 import io, struct
@@ -248,6 +248,24 @@ class LazyImage(Image.Image):
             im, _ = self.encoded.decode()
             self.im, self._size, self.encoded = im.im, im.size, None
         return super().load()
+
+# %% ../nbs/lib/decode.ipynb #1d1f1f22
+def picture_bytes(
+    a, # An array
+) -> np.ndarray|None: # [h,w] or [h,w,3], uint8
+    "The array `a` as bytes, if its shape and its range are those of a picture; else `None`."
+    if a.ndim == 3 and a.shape[2] == 1: a = a[..., 0]
+    if a.ndim < 2 or a.shape[2:] not in ((), (3,), (4,)): return None
+    try: return grey_bytes(a) if check_grey_range(a) < 256 else None
+    except UnknownRange: return None
+
+@patch
+def from_function(self:LazyImage, out):
+    "What a function has made of this picture: an image of this class again, if it is one."
+    if isinstance(out, np.ndarray):
+        a = picture_bytes(out)
+        return out if a is None else type(self).create(a)
+    return type(self).create(out) if isinstance(out, Image.Image) else out
 
 # %% ../nbs/lib/decode.ipynb #0d42b33d
 @patch(as_prop=True)

@@ -11,13 +11,14 @@ __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_thread
 # %% ../nbs/lib/doctor.ipynb #d0c70003
 import copy, hashlib, html, os, re, shutil, textwrap, time, warnings
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from PIL import Image, UnidentifiedImageError
 from .core import *
 from .ahead import load_ahead
 from .checks import *
+from .tables import *
 from .decode import Encoded, LazyImage
 from .progress import make_view
 from .dataloaders import *
@@ -131,10 +132,13 @@ def each_in_threads(
     "`f` of each position, in order, in all cores, with a bar that goes away at the end."
     batches, done = [range(k, min(k+32, n)) for k in range(0, n, 32)], []
     view, start = make_view([]), time.time()
-    for values in load_ahead(f, batches, n_cores()):
-        done += values
-        if time.time() > start + patience and not _quietly(): view.meter(len(done), n, start, desc, '', unit='item')
-    view.stop()
+    with closing(load_ahead(f, batches, n_cores())) as loaded:
+        try:
+            for values in loaded:
+                done += values
+                if time.time() > start + patience and not _quietly():
+                    view.meter(len(done), n, start, desc, '', unit='item')
+        finally: view.stop()
     return done
 
 def verify_images(
@@ -331,7 +335,7 @@ def _firsts(keys):
 
 def same_picture(looks) -> list:
     "Pairs: how pictures are the same ('name', 'link', 'bytes', 'pixels'), and groups of positions that are so."
-    def keys(f): return _firsts([None if o is None else f(o) for o in looks])
+    def keys(f): return _firsts([None if o is None or o.fault else f(o) for o in looks])
     names, inodes, digests = keys(lambda o: o.file or None), keys(lambda o: o.inode), keys(lambda o: o.digest)
     ways = [('name', names), ('link', inodes), ('bytes', digests), ('pixels', _thumb_keys(looks, digests))]
     before, found = list(range(len(looks))), []
@@ -379,10 +383,10 @@ def copies(same, parts) -> list:
 # %% ../nbs/lib/doctor.ipynb #d0c7002f
 def answer_findings(
     same,    # What `same_picture` gives
-    answers, # Of each item its targets, as something that can be compared
+    answers, # Of each item its targets
 ) -> list:
     "Pictures that are there more than once, with different answers."
-    def differing(way): return {i for g in dict(same)[way] if len({answers[i] for i in g}) > 1 for i in g}
+    def differing(way): return {i for g in dict(same).get(way, []) if len({repr(answers[i]) for i in g}) > 1 for i in g}
     rows, files = differing('name'), differing('link') | differing('bytes')
     if not rows and not files: return []
     cure = "PILImage.create(file).show() # which answer is right?"
@@ -421,11 +425,15 @@ def size_findings(
                     'dblock = dblock.new(item_tfms=Resize(224))', 3)]
 
 # %% ../nbs/lib/doctor.ipynb #d0c70034
+def _or_else(other, f, *args):
+    try: return f(*args)
+    except Exception: return other
+
 @dataclass
 class Seen:
     "What a column makes of an item."
     look:Look=None       # If it is a picture
-    value:object=None    # If it is a target: a list of names, or an array of numbers; `None` if it is missing
+    value:object=None    # If it is a target: a list of names (`None` if missing), or an array of numbers
     step:str=''          # The function that came last
     error:Exception=None # What it raised
 
@@ -433,11 +441,17 @@ def _is_opener(f): # `OpenImage`, or `PILImage.create` itself
     cls = getattr(f, '__self__', None)
     return isinstance(f, OpenImage) or isinstance(cls, type) and issubclass(cls, LazyImage)
 
+def _points(value):
+    "Points as `[n,2]`, also those that are no numbers, which `TensorPoint` refuses."
+    a = _or_else(np.empty(0), np.asarray, value, 'float64')
+    if a.shape[-1:] != (2,) or np.isfinite(a).all(): a = np.asarray(plain(TensorPoint.create(value)), dtype='float64')
+    return a.reshape(-1, 2)
+
 def _target(f, value):
     "A target before `f` codes it, as plain data."
-    if is_missing(value): return None if hasattr(f, 'names') else np.array([np.nan])
-    if hasattr(f, 'names'): return list(f.names(value))
-    if f.target_kind == 'points': return np.asarray(plain(TensorPoint.create(value)), dtype='float64').reshape(-1, 2)
+    if hasattr(f, 'names'): return None if is_missing(value) else list(f.names(value))
+    if is_missing(value): return np.full((1, 2) if f.target_kind == 'points' else 1, np.nan)
+    if f.target_kind == 'points': return _points(value)
     return np.asarray(value, dtype='float64')
 
 # %% ../nbs/lib/doctor.ipynb #d0c70035
@@ -486,6 +500,7 @@ def failure_findings(
 
 # %% ../nbs/lib/doctor.ipynb #d0c7003a
 def _coder(column): return first(f for f in column.fns if hasattr(f, 'target_kind'))
+def _label_columns(column): return [c for f in column.fns if isinstance(f, ColReader) for c in f.cols]
 
 def target_findings(
     column,  # A `Column`
@@ -500,9 +515,10 @@ def target_findings(
     if f.target_kind == 'points': return point_findings(values, sizes)
     if f.target_kind == 'numbers': return number_findings(values, y_range)
     if not hasattr(f, 'names'): return encoded_findings(values, list(f.vocab), splits)
+    col = (_label_columns(column) or ['labels'])[0]
     delim = getattr(column.fns[0], 'label_delim', None)
-    multi = f.target_kind == 'multicategory'
-    return label_findings(values, splits, vocab=list(f.vocab) if f.given else None, multi=multi, delim=delim)
+    return label_findings(values, splits, vocab=list(f.vocab) if f.given else None,
+                          multi=f.target_kind == 'multicategory', delim=delim, col=col)
 
 # %% ../nbs/lib/doctor.ipynb #d0c7003c
 _levels = {3: 'mend first', 2: 'likely wrong', 1: 'worth a look'}
@@ -570,6 +586,7 @@ def __repr__(self:Report):
 # %% ../nbs/lib/doctor.ipynb #d0c70041
 _badges = {'mend first': '#b3261e', 'likely wrong': '#a84b00', 'worth a look': '#5f6670'} # with white: 5 or more
 
+_heads = {'': '8em', 'what was found': '38%', 'why it matters': '24%', 'what cures it': 'auto'} # and their widths
 _looks = {
     'th': 'text-align:left;padding:.4em .7em;border-bottom:1px solid rgba(127,127,127,.5)',
     'td': 'text-align:left;vertical-align:top;white-space:normal;padding:.4em .7em;'
@@ -596,16 +613,13 @@ def _html_row(row):
 def _repr_html_(self:Report):
     text = f'<p>{_as_html(self.head())}</p>'
     if not self: return text
-    heads = ''.join(_tag('th', o, 'th') for o in ('', 'what was found', 'why it matters', 'what cures it'))
+    heads = ''.join(_tag('th', o, 'th', f';width:{width}') for o,width in _heads.items())
     body = '\n'.join(map(_html_row, self.rows()))
-    return (f'{text}\n<table style="border-collapse:collapse;max-width:70em"><thead><tr>{heads}</tr></thead>\n'
-            f'<tbody>{body}</tbody></table>')
+    return (f'{text}\n<table style="border-collapse:collapse;width:100%;max-width:75em">\n'
+            f'<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>')
 
 # %% ../nbs/lib/doctor.ipynb #d0c70044
-def _common(files):
-    try: folder = os.path.commonpath([os.path.dirname(o) for o in files])
-    except ValueError: return '' # two drives
-    return folder
+def _common(files): return _or_else('', os.path.commonpath, [os.path.dirname(o) for o in files]) # '': on two drives
 
 def names_of(
     items,
@@ -617,7 +631,7 @@ def names_of(
     def name(i):
         if i < len(looks) and looks[i] is not None and looks[i].file: return os.path.relpath(looks[i].file, folder)
         return f'row {items.index[i]}' if hasattr(items, 'iloc') else brief(items[i], 40)
-    return {i: name(i) for i in positions}
+    return {i: _or_else('', name, i) for i in positions}
 
 # %% ../nbs/lib/doctor.ipynb #d0c70046
 def _unless_it_fails(f, *args, **kwargs):
@@ -653,14 +667,18 @@ def _positions(split, n): return [int(i) for i in split if isinstance(i, (int, n
 def _splits_of(block, items):
     "The splits that can be used, and what is wrong with those that the splitter gave."
     n = len(items)
-    try: splits = [list(s) for s in check_splitter(block.splitter(items), block.splitter)]
+    try: splits = [list(s) for s in block.split(items)]
     except Exception as e:
         return [list(range(n))], _whole('splitter fails', f'The splitter fails with {_told(e)}',
                                         'There is no validation set.', 'dblock.splitter(items) # the whole error')
-    try: return check_splits(splits, n), []
+    usable = [_positions(s, n) for s in splits]
+    found = _unless_it_fails(split_findings, usable, n)
+    try: check_splits(splits, n)
     except Exception as e:
-        return [_positions(s, n) for s in splits], _whole('wrong split', f'The split is refused: {_told(e)}',
-                                                          'Data sets cannot be built.', 'dblock.splitter(items)')
+        if not any(f.level == 3 for f in found): # else that is why
+            found += _whole('wrong split', f'The split is refused: {_told(e)}', 'Data sets cannot be built.',
+                            'dblock.splitter(items) # look at it')
+    return usable, found
 
 def _parts(splits, n):
     "Of each item the number of its split, or `None`."
@@ -672,8 +690,6 @@ def _parts(splits, n):
 def _picture_findings(block, looks):
     found = fault_findings(looks) + odd_findings(looks)
     return found + _unless_it_fails(size_findings, looks, block)
-
-def _label_columns(column): return [c for f in column.fns if isinstance(f, ColReader) for c in f.cols]
 
 def _table_findings(items, columns, splits):
     if not _is_table(items): return []
@@ -694,7 +710,7 @@ def trial_findings(
 ) -> list:
     "What else goes wrong when datasets are built, and a batch of each split is made, of the items that are not bad."
     bad = {i for f in found if f.bad for i in f.items}
-    if any(f.level == 3 and not f.bad for f in found) or len(bad) == len(items): return []
+    if any(f.level == 3 and not f.bad for f in found) or not all(set(s) - bad for s in splits): return []
     try: _first_batches(*_without(block, items, splits, bad))
     except Exception as e:
         return _whole('recipe fails', f'Building data sets and a first batch fails with {_told(e)}',
@@ -708,7 +724,7 @@ def _without(block, items, splits, bad):
     new = {i: k for k,i in enumerate(keep)}
     other, mapped = copy.copy(block), [[new[i] for i in s if i in new] for s in splits]
     other.get_items, other.splitter = None, lambda _: mapped
-    return other, items.iloc[keep] if hasattr(items, 'iloc') else L(items)[keep]
+    return other, items.iloc[keep] if hasattr(items, 'iloc') else L([items[i] for i in keep])
 
 # %% ../nbs/lib/doctor.ipynb #d0c7004d
 _drop = r'df = df\.drop\(df\.index\[(.*)\]\)(\.reset_index\(drop=True\))?'
@@ -738,10 +754,10 @@ def examine(
     for some in looks: found += _picture_findings(block, some)
     sizes = [o and o.size for o in looks[0]] if looks else [None]*n
     for c,column in zip(columns, seen):
-        found += _unless_it_fails(target_findings, c, [s.value for s in column], sizes, splits, y_range)
+        answered = [[i for i in s if column[i].error is None] for s in splits]
+        found += _unless_it_fails(target_findings, c, [s.value for s in column], sizes, answered, y_range)
     same = same_picture(looks[0]) if looks else []
-    found += twin_findings(same, parts) + answer_findings(same, [repr(row[-1].value) for row in walked])
-    found += _unless_it_fails(split_findings, splits, n)
+    found += twin_findings(same, parts) + answer_findings(same, [s.value for s in seen[-1]])
     found += _unless_it_fails(_table_findings, items, columns, splits)
     found += trial_findings(block, items, splits, found)
     if not _is_table(items): found = [_for_lists(f) for f in found]
@@ -769,7 +785,7 @@ def check(self:DataBlock,
 def without_bad(self:DataBlock, source) -> tuple:
     "A recipe without the items that one cannot train on, and its items. Says how many were left out, and why."
     items = _items_of(self, source)
-    splits = check_splits(check_splitter(self.splitter(items), self.splitter), len(items))
+    splits = check_splits(self.split(items), len(items))
     with _leaving_no_trace(): report = examine(self, items, splits, [])
     why = '; '.join(f'{f.kind}: {len(f.items):,}' for f in report if f.bad)
     bad = check_some_are_good(report.bad, len(items), why)

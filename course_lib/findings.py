@@ -12,14 +12,14 @@ __all__ = ['Finding', 'LabelLists', 'missing_labels', 'labels_of_nothing', 'near
            'outside_points', 'alike_points', 'point_findings', 'not_zero_or_one', 'missing_numbers', 'other_sizes',
            'encoded_findings', 'outside_y_range', 'constant_numbers', 'wild_numbers', 'number_findings']
 
-# %% ../nbs/lib/findings.ipynb #6062215a
+# %% ../nbs/lib/findings.ipynb #c2c80c88
 import re, unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from .core import *
 from .checks import brief, is_missing
 
-# %% ../nbs/lib/findings.ipynb #c6edc88a
+# %% ../nbs/lib/findings.ipynb #42f4afb9
 @dataclass
 class Finding:
     "Something that may be wrong with a data set: what, where, why it matters, and a line of code that cures it."
@@ -31,7 +31,7 @@ class Finding:
     level:int      # 3: stops or falsifies training; 2: likely wrong; 1: worth a look
     bad:bool=False # Can one not train on these items?
 
-# %% ../nbs/lib/findings.ipynb #14df1c6a
+# %% ../nbs/lib/findings.ipynb #8ff3c278
 def _few(texts, n:int=5):
     "The first texts of a list, and how many more there are."
     texts = list(texts)
@@ -49,7 +49,7 @@ def _count(n:int, what:str, verb='', of=None):
     if n == 1 and verb: verb = _ONE.get(verb, verb + 's')
     return f'{n} {f"of {of} " if of else ""}{what} {verb}'.strip()
 
-# %% ../nbs/lib/findings.ipynb #b02d5958
+# %% ../nbs/lib/findings.ipynb #1e9028b3
 def _name(n):
     "A name as Python's own text or number; what cannot be looked up, as text."
     if isinstance(n, np.generic): n = n.item()
@@ -57,8 +57,8 @@ def _name(n):
 
 class LabelLists:
     "The labels of all items, which items each of them is at, and at how many of each split."
-    def __init__(self, labels, splits=(), vocab=None, multi=True, delim=None, col='labels'):
-        self.vocab, self.multi, self.delim, self.col = vocab, multi, delim, col
+    def __init__(self, labels, splits=(), vocab=None, multi=True, delim=None, col='labels', add_na=False):
+        self.vocab, self.multi, self.delim, self.col, self.add_na = vocab, multi, delim, col, add_na
         self.labels = [None if o is None else [_name(n) for n in o if not is_missing(n)] for o in labels]
         self.splits = [set(s) for s in splits] or [set(range(len(labels)))]
         self.used = sorted(set.union(*self.splits) & set(range(len(labels))))
@@ -67,7 +67,7 @@ class LabelLists:
             for n in dict.fromkeys(self.labels[i] or ()): self.where[n].append(i)
         self.counts = [Counter(n for n,items in self.where.items() for i in items if i in s) for s in self.splits]
 
-# %% ../nbs/lib/findings.ipynb #76fb627b
+# %% ../nbs/lib/findings.ipynb #cfb9ffde
 @patch(as_prop=True)
 def texts(self:LabelLists): return [n for n in self.where if isinstance(n, str)]
 
@@ -87,13 +87,13 @@ def items_of(self:LabelLists, names) -> list:
     "All items that have one of these labels."
     return sorted({i for n in names for i in self.where[n]})
 
-# %% ../nbs/lib/findings.ipynb #9f0dc063
+# %% ../nbs/lib/findings.ipynb #8b905348
 @patch
 def cure_each(self:LabelLists, change, which='') -> str:
     "A line that changes each label: `change` is code for the new `o`, `which` a condition."
     if not self.multi: return f'df[{self.col!r}] = [{change} for o in df[{self.col!r}]{which}]'
-    cut = f'.split({self.delim!r})' if self.delim else ''
-    return f'get_y = lambda row: [{change} for o in row[{self.col!r}]{cut}{which}]'
+    if not self.delim: return f'better_y = lambda row: [{change} for o in get_y(row){which}] # in place of get_y'
+    return f'get_y = lambda row: [{change} for o in row[{self.col!r}].split({self.delim!r}){which}]'
 
 @patch
 def renamed(self:LabelLists, new:dict) -> str:
@@ -101,7 +101,7 @@ def renamed(self:LabelLists, new:dict) -> str:
     few = ', '.join(f'{a!r}: {b!r}' for a,b in list(new.items())[:3]) + (', ...' if len(new) > 3 else '')
     return self.cure_each(f'{{{few}}}.get(o, o)')
 
-# %% ../nbs/lib/findings.ipynb #d6931d95
+# %% ../nbs/lib/findings.ipynb #d0097ada
 def missing_labels(t:LabelLists):
     "Items without a label."
     items = [i for i in t.used if t.labels[i] is None or (not t.multi and not t.labels[i])]
@@ -116,7 +116,7 @@ def missing_labels(t:LabelLists):
                       'If a label was lost there, the model learns that nothing is to be seen.',
                       f'{keep} # if they are not meant so', 2 if 2*len(items) > len(t.used) else 1)
 
-# %% ../nbs/lib/findings.ipynb #bbff5e53
+# %% ../nbs/lib/findings.ipynb #4ebef36c
 _TEXTS_OF_NAN = 'nan', 'NaN', '<NA>', 'NaT'
 
 def labels_of_nothing(t:LabelLists):
@@ -128,7 +128,7 @@ def labels_of_nothing(t:LabelLists):
         yield Finding('label of nothing', f'{t.told(names)} counts as a class, but is {what}.', t.items_of(names),
                       'The model learns a class that means "nothing was entered".', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #768ae572
+# %% ../nbs/lib/findings.ipynb #a37691c4
 def _plain_blanks(s): return ' '.join(''.join(c for c in s if unicodedata.category(c) != 'Cf').split())
 def _no_accents(s): return ''.join(c for c in unicodedata.normalize('NFD', s) if not unicodedata.combining(c))
 
@@ -140,10 +140,10 @@ _DIFFERENCES = [ # what differs, how it is taken out, code that cures it, level
     ('the sign between words', lambda s: re.sub(r'(?<=\w)[-_ ](?=\w)', '_', s), None, 2),
     ('an accent', _no_accents, None, 1)]
 
-# %% ../nbs/lib/findings.ipynb #7e8824cc
+# %% ../nbs/lib/findings.ipynb #b3161870
 def nearly_equal_labels(t:LabelLists):
     "Labels that become equal when a small difference is taken out."
-    forms = {n: n for n in sorted(t.texts, key=lambda n: -t.count(n)) if n.strip()} # the commonest first
+    forms = {n: n for n in sorted(t.texts, key=lambda n: (-t.count(n), len(n))) if n.strip()} # the commonest first
     for what,take_out,change,level in _DIFFERENCES:
         groups = defaultdict(list)
         for name,form in forms.items(): groups[take_out(form)].append(name)
@@ -158,7 +158,7 @@ def nearly_equal_labels(t:LabelLists):
                       'They are different classes, so one is the wrong answer for the other.',
                       t.cure_each(change) if change else t.renamed(new), level)
 
-# %% ../nbs/lib/findings.ipynb #cf3d9a45
+# %% ../nbs/lib/findings.ipynb #93b38566
 def _one_letter_less(s): return {s} | {s[:i] + s[i+1:] for i in range(len(s))}
 def _alike(a, b): return _no_accents(a).casefold() == _no_accents(b).casefold() # told by `nearly_equal_labels`
 
@@ -175,7 +175,7 @@ def misspelt_labels(t:LabelLists):
                   f'from a common one: {_few(f"{t.told([n])} from {t.told([o])}" for n,o in new.items())}.',
                   t.items_of(new), 'A slip makes a class of its own.', t.renamed(new), 1)
 
-# %% ../nbs/lib/findings.ipynb #02053e07
+# %% ../nbs/lib/findings.ipynb #a35da8d4
 _LIST_AS_TEXT = re.compile(r'''^[\[({]\s*['"]|['"]\s*[\])}],?$|^\[\s*\d''')
 
 def lists_as_text(t:LabelLists):
@@ -187,7 +187,7 @@ def lists_as_text(t:LabelLists):
                   'Brackets and quotes become part of the class names.',
                   f'df[{t.col!r}] = df[{t.col!r}].map(ast.literal_eval) # then get_y=ColReader({t.col!r})', 3)
 
-# %% ../nbs/lib/findings.ipynb #2762a4e0
+# %% ../nbs/lib/findings.ipynb #4a28e249
 _MAYBE_DELIMS = {';': 2, ',': 2, '|': 2, '\t': 2, '\n': 2, '\xa0': 2, ' ': 1, '/': 1, '+': 1, '&': 1} # with its level
 
 def _parts(name, delim): return [o.strip() for o in name.split(delim) if o.strip()]
@@ -206,7 +206,7 @@ def several_in_one(t:LabelLists):
         yield Finding('several labels in one', f'{_count(len(names), "label", "hold")} {told}', t.items_of(names),
                       'If it stands between two labels, a wrong class is made of them.', cure, level if sure else 1)
 
-# %% ../nbs/lib/findings.ipynb #010b0566
+# %% ../nbs/lib/findings.ipynb #bd5868d4
 def long_labels(t:LabelLists, n:int=60):
     "Labels of more than `n` characters."
     names = [o for o in t.texts if len(o) > n]
@@ -215,7 +215,7 @@ def long_labels(t:LabelLists, n:int=60):
     yield Finding('very long label', f'{what}: {brief(names[0], 70)} has {len(names[0])}.', t.items_of(names),
                   'Is it the right column?', f'get_y=ColReader(...) # another column than {t.col!r}', 1)
 
-# %% ../nbs/lib/findings.ipynb #62a45378
+# %% ../nbs/lib/findings.ipynb #e628c6e8
 def labels_that_hardly_repeat(t:LabelLists):
     "So many different labels that most are at one item."
     once = [n for n in t.where if t.count(n) == 1]
@@ -225,12 +225,12 @@ def labels_that_hardly_repeat(t:LabelLists):
                   'A class needs several examples: is it the right column?',
                   f'get_y=ColReader(...) # another column than {t.col!r}', 1 if t.multi else 2)
 
-# %% ../nbs/lib/findings.ipynb #0e3fb767
+# %% ../nbs/lib/findings.ipynb #a4345cbd
 def labels_made_float(t:LabelLists):
     "Labels that are whole numbers as floats, as numbers or as text."
     names = [n for n in t.where if isinstance(n, (float, np.floating)) and float(n).is_integer()
              or isinstance(n, str) and re.fullmatch(r'-?\d+\.0', n)]
-    if len(names) < max(1, len(t.where)/2): return # versions, such as '1.0' beside '1.1' and '2.5', are no such thing
+    if len(names) < max(1, len(t.where)/2): return
     yield Finding('number made float', f'{_count(len(names), "label", "are")} written as a float: '
                   f'{t.told(names)}.', t.items_of(names),
                   'pandas makes floats of whole numbers where one is missing, so 1 is called 1.0.',
@@ -252,7 +252,7 @@ def labels_with_dollar(t:LabelLists):
                   t.items_of(names), 'matplotlib takes what stands between two $ for a formula, in titles and plots.',
                   t.cure_each("o.replace('$', 'dollar')"), 1)
 
-# %% ../nbs/lib/findings.ipynb #4a938415
+# %% ../nbs/lib/findings.ipynb #7cc69489
 def labels_in_one_split(t:LabelLists):
     "Labels that only validation has, or only training."
     if len(t.splits) < 2: return
@@ -261,18 +261,19 @@ def labels_in_one_split(t:LabelLists):
     if valid_only:
         yield Finding('label in validation only', f'Only validation has {t.told(valid_only)}.', t.items_of(valid_only),
                       'Training never sees such a label.',
-                      'splitter=RandomSplitter(seed=42) # or move such items to training', 3, bad=t.vocab is None)
+                      'splitter=RandomSplitter(seed=42) # or move such items to training', 2 if t.add_na else 3,
+                      bad=t.vocab is None and not t.add_na)
     if train_only:
         yield Finding('label in training only', f'Only training has {t.told(train_only)}.', t.items_of(train_only),
                       'How well the model knows it, no score can tell.',
                       'splitter=RandomSplitter(seed=42) # or move some of these items to validation', 1)
 
-# %% ../nbs/lib/findings.ipynb #7d21b306
+# %% ../nbs/lib/findings.ipynb #ca55f63c
 def labels_and_vocab(t:LabelLists):
     "Labels that a given vocabulary lacks, and names in it that no item has."
     if t.vocab is None: return
     unknown, never = [n for n in t.where if n not in t.vocab], [n for n in t.vocab if n not in t.where]
-    if unknown:
+    if unknown and not t.add_na:
         yield Finding('label not in the vocab', f'The vocab lacks {t.told(unknown)}.', t.items_of(unknown),
                       'A label without a number cannot be learned: the loaders are refused.',
                       f'vocab = [*vocab, {_few(map(repr, unknown), 3)}] # or correct these labels', 3, bad=True)
@@ -291,7 +292,7 @@ def labels_always_there(t:LabelLists):
     yield Finding('label always there', f'All {len(train)} training items have {_few(map(repr, names))}.',
                   t.items_of(names), 'There is nothing to learn: who always says yes is always right.', cure, 2)
 
-# %% ../nbs/lib/findings.ipynb #565f0859
+# %% ../nbs/lib/findings.ipynb #9efa7697
 def rare_labels(t:LabelLists, few:int=5):
     "Labels with fewer than five items in training."
     names = [n for n in t.where if 0 < t.count(n, 0) < few]
@@ -311,7 +312,7 @@ def imbalanced_labels(t:LabelLists, most:int=100):
                   f'{t.told(rare, 0)}.', t.items_of(rare), 'Who never says the rare one is nearly always right.',
                   'BCEWithLogitsLossFlat(pos_weight=...) # or more pictures of the rare ones', 1)
 
-# %% ../nbs/lib/findings.ipynb #a1563ba7
+# %% ../nbs/lib/findings.ipynb #2b8941fd
 def score_of_nothing(t:LabelLists, least:float=0.8):
     "What the accuracy is of a model that says the same to every item."
     items = [i for i in t.used if len(t.splits) < 2 or i in t.splits[1]]
@@ -326,7 +327,7 @@ def score_of_nothing(t:LabelLists, least:float=0.8):
                   'metrics=[accuracy_multi, F1ScoreMulti(), APScoreMulti()]' if t.multi else
                   f'df[{t.col!r}].value_counts(normalize=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #a81493a8
+# %% ../nbs/lib/findings.ipynb #66362d95
 _ABOUT_LABELS = [missing_labels, labels_of_nothing, nearly_equal_labels, misspelt_labels, lists_as_text, several_in_one,
                  long_labels, labels_that_hardly_repeat, labels_made_float, labels_twice, labels_with_dollar,
                  labels_in_one_split, labels_and_vocab, labels_always_there, rare_labels, imbalanced_labels,
@@ -339,12 +340,13 @@ def label_findings(
     multi:bool=True, # Any number of labels an item? Else exactly one
     delim=None,      # Where a text was split into labels
     col='labels',    # The column that they are read from, for the cures
+    add_na=False,    # Is there a class for names that are not in the vocab?
 ) -> list:
     "What may be wrong with the labels of all items."
-    t = LabelLists(labels, splits, vocab, multi, delim, col)
+    t = LabelLists(labels, splits, vocab, multi, delim, col, add_na)
     return [found for find in _ABOUT_LABELS for found in find(t)]
 
-# %% ../nbs/lib/findings.ipynb #57944f53
+# %% ../nbs/lib/findings.ipynb #ded33157
 def doubtful_items(splits, n):
     "Items in no split, or in two."
     times = Counter(i for s in splits for i in s)
@@ -356,22 +358,23 @@ def doubtful_items(splits, n):
         yield Finding('in both splits', f'{_count(len(both), "item", "are")} in the splits twice.',
                       both, 'A score of items seen in training says nothing.', 'splitter=RandomSplitter(seed=42)', 3)
 
-# %% ../nbs/lib/findings.ipynb #94027c1e
+# %% ../nbs/lib/findings.ipynb #2c1519f4
 def small_splits(splits, n, least:int=10, share:float=0.05):
     "A split that is empty, or a validation split too small to tell anything."
-    train, valid = len(splits[0]) if splits else n, len(splits[1]) if len(splits) > 1 else 0
+    if len(splits) < 2: return # there is no splitter, or it fails
+    train, valid = len(splits[0]), len(splits[1])
     cure = 'splitter=RandomSplitter(valid_pct=0.2, seed=42)'
     for size,name in (train, 'training'), (valid, 'validation'):
         if not size: yield Finding('empty split', f'The {name} split is empty: no item of {n} is there.', [],
                                    'Without it there is no training, or no score.', cure, 3)
     if valid and (valid < least or valid < share*n):
-        yield Finding('small validation', f'Validation has {_count(valid, "item", of=n)}.', sorted(splits[1]),
+        yield Finding('small validation', f'Validation has {_count(valid, "item", of=n)}.', [],
                       'So few items make a score that jumps by chance.', cure, 1)
     if 0 < train < valid:
         yield Finding('small training', f'Training has {_count(train, "item")}, validation {valid}.', [],
                       "Are they in each other's place?", cure, 1)
 
-# %% ../nbs/lib/findings.ipynb #ed95dff3
+# %% ../nbs/lib/findings.ipynb #361b424f
 def split_findings(
     splits, # Lists of positions: training, validation
     n:int,  # The number of items
@@ -379,7 +382,7 @@ def split_findings(
     "What may be wrong with the split: items in neither part or in both, parts too small."
     return [*doubtful_items(splits, n), *small_splits(splits, n)]
 
-# %% ../nbs/lib/findings.ipynb #9a051a6f
+# %% ../nbs/lib/findings.ipynb #bd580b1d
 def _is_text(column): return any(isinstance(v, str) for v in column)
 def _where_true(mask): return np.flatnonzero(np.asarray(mask)).tolist()
 
@@ -394,24 +397,26 @@ def lost_by_read_csv(df, label_cols=(), multi=True):
                       'If the file says None, NA, null or n/a there, read_csv has taken it for an empty cell.',
                       'df = pd.read_csv(..., keep_default_na=False)', level)
 
-# %% ../nbs/lib/findings.ipynb #a8af64c8
-def numbers_made_float(df, name_cols=()):
-    "Columns of whole numbers that are floats."
-    for k,col in enumerate(df.columns):
-        if df.dtypes.iloc[k].kind != 'f': continue
-        v = df.iloc[:, k].to_numpy(dtype=float, na_value=np.nan)
-        there = np.isfinite(v)
-        if not there.any() or not (v[there] == v[there].round()).all(): continue
-        named, long, empty = col in name_cols, np.abs(v) >= 2**53, np.isnan(v)
-        if not (named or long.any() or empty.any()): continue
-        items = _where_true(long if long.any() else there & named | empty)
-        what = f'{_count(int(long.sum()), "number")} beyond 2**53' if long.any() else 'whole numbers'
-        because = f', because {_count(int(empty.sum()), "cell", "are")} empty' if empty.any() else ''
-        yield Finding('number made float', f'Column {col!r} holds {what} as floats, such as {v[there][0]}{because}.',
-                      items, 'A name made of it ends in .0, and a long number is no longer the same.',
-                      f"df = pd.read_csv(..., dtype={{{col!r}: 'Int64'}}) # or str", 2 if named or long.any() else 1)
+# %% ../nbs/lib/findings.ipynb #83263ec9
+def _whole_floats(column):
+    "The numbers of a column of floats that holds nothing but whole numbers and empty cells, else nothing."
+    if column.dtype.kind != 'f': return np.array([])
+    v = column.to_numpy(dtype=float, na_value=np.nan)
+    return v if (np.isnan(v) | (v == np.round(v))).all() and not np.isnan(v).all() else np.array([])
 
-# %% ../nbs/lib/findings.ipynb #75c08e5c
+def numbers_made_float(df):
+    "Columns of whole numbers that are floats, because a cell is empty, or too long for floats."
+    for k,col in enumerate(df.columns):
+        v = _whole_floats(df.iloc[:, k])
+        empty, long = _where_true(np.isnan(v)), _where_true(np.abs(v) >= 2**53)
+        if long: what = f'{_count(len(long), "number")} beyond 2**53 as floats'
+        elif empty: what = f'whole numbers as floats, because {_count(len(empty), "cell", "are")} empty'
+        else: continue
+        yield Finding('number made float', f'Column {col!r} holds {what}.', long or empty,
+                      'A name made of it ends in .0, and a long number is no longer the same.',
+                      f"df = pd.read_csv(..., dtype={{{col!r}: 'Int64'}}) # or str", 2 if long else 1)
+
+# %% ../nbs/lib/findings.ipynb #0e9fe511
 def doubled_columns(df):
     "Columns with the name of another one, or the name that `read_csv` gives to such a column."
     names = list(df.columns)
@@ -428,7 +433,7 @@ def doubled_columns(df):
         yield Finding('column name with a blank', f'There is a blank at the end of {_few(map(repr, blank))}.', [],
                       'No column is found under the name that one reads.', 'df.columns = df.columns.str.strip()', 1)
 
-# %% ../nbs/lib/findings.ipynb #6b20b54d
+# %% ../nbs/lib/findings.ipynb #104018ac
 def _names_rows(index): return index.dtype.kind not in 'iu'
 
 def doubled_rows(df, splits=(), col=None):
@@ -448,7 +453,7 @@ def doubled_rows(df, splits=(), col=None):
                   f'{items[0]}{told}.', items, 'What is seen in training is no test.' if across else 'It counts twice.',
                   f'df = df[~{what}.duplicated()].reset_index(drop=True)', 3 if across else 2)
 
-# %% ../nbs/lib/findings.ipynb #c9b872d4
+# %% ../nbs/lib/findings.ipynb #f0ebd5b2
 def odd_index(df):
     "A whole-number index that is not the position."
     if _names_rows(df.index) or (df.index.to_numpy() == np.arange(len(df))).all(): return
@@ -457,7 +462,7 @@ def odd_index(df):
                   'Positions, which splits and reports give, are not what the index says.',
                   'df = df.reset_index(drop=True)', 1)
 
-# %% ../nbs/lib/findings.ipynb #802e1c42
+# %% ../nbs/lib/findings.ipynb #dd73aed8
 def _odd_truths(values):
     "Positions of values that are neither true nor false; of other values than these, the rare ones."
     if any(isinstance(v, (bool, np.bool_)) for v in values) or all(is_missing(v) or v in (0, 1) for v in values):
@@ -476,20 +481,19 @@ def odd_is_valid(df, col, splits=()):
                   items, 'Nobody can tell which split such a row is meant for.',
                   f'df = df[df[{col!r}].isin([True, False])]', 2 if len(splits) > 1 else 3, bad=len(splits) < 2)
 
-# %% ../nbs/lib/findings.ipynb #9d5a5b7d
+# %% ../nbs/lib/findings.ipynb #506893c2
 def table_findings(
     df,              # The table that the items are the rows of
     splits=(),       # Lists of positions: training, validation
     col='is_valid',  # The column that says what is for validation, if there is one of that name
     label_cols=(),   # The columns that labels are read from, if that is known
     multi:bool=True, # Any number of labels an item? Else exactly one
-    name_cols=(),    # The columns that names of files are read from, if that is known
 ) -> list:
     "What may be wrong with a table."
     return [*doubled_columns(df), *doubled_rows(df, splits, col), *odd_index(df), *odd_is_valid(df, col, splits),
-            *lost_by_read_csv(df, label_cols, multi), *numbers_made_float(df, name_cols)]
+            *lost_by_read_csv(df, label_cols, multi), *numbers_made_float(df)]
 
-# %% ../nbs/lib/findings.ipynb #37c9a626
+# %% ../nbs/lib/findings.ipynb #6e2b9a4e
 def _as_points(p):
     "An array `[n,2]` of floats; `None` if `p` is nothing of that kind."
     if p is None: return None
@@ -513,7 +517,7 @@ def other_point_counts(points):
     yield Finding('another number of points', f'{what}, such as item {items[0]} with {len(points[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of points'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #7c6f8512
+# %% ../nbs/lib/findings.ipynb #c525fc49
 def zero_points(points):
     "Items with a point at (0, 0)."
     items = [i for i,p in points.items() if (p == 0).all(-1).any()]
@@ -522,7 +526,7 @@ def zero_points(points):
                   items, 'It often means "not there", and the model learns to point at the corner.',
                   _drop('point at (0, 0)') + ' # if it is so', 2)
 
-# %% ../nbs/lib/findings.ipynb #30ab77aa
+# %% ../nbs/lib/findings.ipynb #819886eb
 def _is_share(p): return (np.abs(p) <= 1).all() and (p != p.round()).any()
 
 def shares_for_pixels(points, sizes):
@@ -536,7 +540,7 @@ def shares_for_pixels(points, sizes):
                   f'between {lo} and 1.', items, 'Points are expected in pixels: these are all in the corner.',
                   f'get_y = lambda row: {cure} # of its picture', 3 if whole else 2)
 
-# %% ../nbs/lib/findings.ipynb #dcbed3b0
+# %% ../nbs/lib/findings.ipynb #c3792fef
 def _is_outside(p, size): return ((p < 0) | (p > np.array(size[::-1]))).any()
 
 def outside_points(points, sizes):
@@ -558,7 +562,7 @@ def outside_points(points, sizes):
                   f'{list(sizes[out[0]])}{told}.', out, 'The model is to point at what it cannot see.',
                   _drop('point outside'), 2)
 
-# %% ../nbs/lib/findings.ipynb #29ba78a5
+# %% ../nbs/lib/findings.ipynb #75990c90
 def _same_in_all(ps): return (np.abs(ps - ps[0]) < 1e-3).all((0, 2))
 
 def alike_points(points, sizes):
@@ -575,7 +579,7 @@ def alike_points(points, sizes):
                   'There is nothing to learn from the pictures.', 'get_y=... # does it read the row of its item?',
                   3 if same.all() else 2)
 
-# %% ../nbs/lib/findings.ipynb #9618ed66
+# %% ../nbs/lib/findings.ipynb #2824aeda
 def point_findings(
     points, # Of each item an array `[n,2]`, x and y in pixels of its picture; `None`: could not be had
     sizes,  # Of each item the (height, width) of its picture; `None`: could not be had
@@ -590,7 +594,7 @@ def point_findings(
     return [*found, *zero_points(there), *shares_for_pixels(there, sizes), *outside_points(there, sizes),
             *alike_points(there, sizes)]
 
-# %% ../nbs/lib/findings.ipynb #a77acaae
+# %% ../nbs/lib/findings.ipynb #975e7eee
 def _as_numbers(v):
     "A flat array of floats; of one nan if `v` is no numbers."
     if v is None: return None
@@ -614,7 +618,7 @@ def not_zero_or_one(targets):
     yield Finding('neither 0 nor 1', f'{what}, such as {odd[i][0]:g} at item {i}.', list(odd),
                   'Losses and metrics count 0 as no and 1 as yes, and take the rest as it comes.', cure, 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #d45428db
+# %% ../nbs/lib/findings.ipynb #96de6605
 def missing_numbers(targets, kind='missing target'):
     "Items with a target that is no number."
     items = [i for i,v in targets.items() if not np.isfinite(v).all()]
@@ -630,7 +634,7 @@ def other_sizes(targets, n):
     yield Finding('another number of targets', f'{what}, such as item {items[0]} with {len(targets[items[0]])}.', items,
                   'A model has one number of outputs for all items.', _drop('another number of targets'), 3, bad=True)
 
-# %% ../nbs/lib/findings.ipynb #76442590
+# %% ../nbs/lib/findings.ipynb #7fcaa8c7
 def encoded_findings(
     targets,   # Of each item an array of 0 and 1, one for each class; `None`: could not be had
     vocab,     # The names of the classes
@@ -643,7 +647,7 @@ def encoded_findings(
     about_labels = [f for f in label_findings(labels, splits, vocab=list(vocab)) if f.kind != 'missing label']
     return [*not_zero_or_one(targets), *missing_numbers(targets), *other_sizes(targets, len(vocab)), *about_labels]
 
-# %% ../nbs/lib/findings.ipynb #6c32901f
+# %% ../nbs/lib/findings.ipynb #4c77d416
 def outside_y_range(targets, y_range):
     "Items with a target that the model can never say."
     if y_range is None: return
@@ -663,7 +667,7 @@ def constant_numbers(table, items):
     yield Finding('always the same number', f'{what} in all {len(table)} items.', items, 'There is nothing to learn.',
                   'get_y=... # does it read the right column?', 2)
 
-# %% ../nbs/lib/findings.ipynb #799a5c9e
+# %% ../nbs/lib/findings.ipynb #4902db3a
 def _wild(v):
     "Which numbers of a column are wild? At most three, or one in a hundred."
     away = np.abs(v - np.median(v))
@@ -682,7 +686,7 @@ def wild_numbers(table, items):
                   [items[r] for r in rows], 'Its squared error outweighs all others.',
                   _drop('wild number') + ' # if it is no measurement', 1)
 
-# %% ../nbs/lib/findings.ipynb #750d8995
+# %% ../nbs/lib/findings.ipynb #f32aa510
 def number_findings(
     targets,      # Of each item a number or an array of numbers; `None`: could not be had
     y_range=None, # (lowest, highest) that the model can say, if it is known

@@ -15,11 +15,13 @@ from .core import *
 from .checks import (check_choice, check_crop, check_file, check_point_has_picture, check_points, check_stds,
                                height_and_width)
 from .decode import LazyImage, pad_modes, padded_part
+from .functions import pictures, pictures_again, stands_for
 from .fused import StraightCut, faster_together, line_of_bytes
 from .draws import item_rng
 from .datablock import *
 
 # %% ../nbs/04_vision.ipynb #83093376
+@stands_for(Image.Image)
 class PILImage(LazyImage):
     "An RGB picture, upright, decoded when its pixels are needed. A Pillow image with fastai's methods."
     @property
@@ -65,6 +67,17 @@ class IntToFloatTensor(SampleTransform):
     order, saved = Order.TO_FLOAT, ('div',)
     def __init__(self, div=255.): self.div = div
     def apply(self, x, drawn): return x.permute(0, 3, 1, 2).float().div_(self.div) if is_bytes(x) else x
+
+# %% ../nbs/04_vision.ipynb #9b936e55
+@patch
+def for_function(self:TensorImage): return self.movedim(-1, -3) if is_bytes(self) else self
+
+@patch
+def from_function(self:TensorImage, out):
+    out = TensorBase.from_function(self, out)
+    return pictures_again(out, self.for_function()) if is_bytes(self) and isinstance(out, TensorImage) else out
+
+pictures.extend([PILImage, TensorImage]) # what is for pictures only, as torchvision's transforms, is for these
 
 # %% ../nbs/04_vision.ipynb #637eb08b
 def image_array(im) -> np.ndarray:
@@ -170,7 +183,7 @@ def picture_wh(
 
 class PointScaler(SampleTransform):
     "Points in pixels to -1..1 of their picture, before any other transform; back to pixels of the picture shown."
-    saved = 'do_scale', 'y_first'
+    order, saved = Order.SCALE, ('do_scale', 'y_first')
     def __init__(self, do_scale=True, y_first=False): self.do_scale, self.y_first = do_scale, y_first
 
     def draw(self, sample, train): return picture_wh(sample)

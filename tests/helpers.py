@@ -10,8 +10,8 @@ CHAPTERS = [p for p in NOTEBOOKS if p.parent == NBS and p.name[:2].isdigit()]
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
 # Modules import only those that stand before them.
-ORDER = """core checks ahead draws decode fused progress checkpoint precision downloads datasets findings
-    drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
+ORDER = """core checks tables ahead draws decode fused functions progress checkpoint precision downloads datasets
+    findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision doctor losses metrics results learner schedules transfer augment regression export
     bears
     sandbox cards worker quiz questions questionnaire all""".split()

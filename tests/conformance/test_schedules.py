@@ -5,6 +5,7 @@ from torch import nn
 from hypothesis import given, strategies as st
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.draws import item_rng
 from course_lib.learner import *
 from course_lib.losses import *
 from course_lib.schedules import *

@@ -1,12 +1,12 @@
 """The doctor: what it finds in files, pictures, getters and splits, and that it changes and raises nothing.
 
 What it says of labels, points and tables is tested in `test_findings.py`."""
-import os, random, re, warnings
+import os, random, re, threading, warnings
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
 from course_lib.all import *
 from course_lib.core import random_state
-from course_lib.doctor import Report, look_at, near_pairs, thumb_of
+from course_lib.doctor import Report, each_in_threads, look_at, near_pairs, thumb_of
 from course_lib.findings import Finding
 
 def picture(h=60, w=80, seed=0):
@@ -249,6 +249,20 @@ def test_pictures_in_memory():
     report = DataBlock((ImageBlock, CategoryBlock), get_y=lambda im: 'a', splitter=IndexSplitter([0, 6])).check(ims)
     assert report.find('same picture across splits, by bytes').items == [2, 6]
 
+def test_no_pictures_at_all(block, df):
+    words = DataBlock((TransformBlock, MultiCategoryBlock), get_x=ColReader('fname'), splitter=ColSplitter(),
+                      get_y=ColReader('labels', label_delim=' '))
+    report = words.check(df)
+    assert report.bad == [] and 'picture' not in report.looked_at and about_pictures(report) == {}
+    numbers = DataBlock((TransformBlock, RegressionBlock), get_x=ColReader('fname'), get_y=lambda row: 1/row.name)
+    assert numbers.check(df).find('getter fails').items == [0]
+
+def test_two_pictures_in_a_sample(block, df, folder):
+    spoil_half(folder)
+    pairs = DataBlock((ImageBlock, ImageBlock, CategoryBlock), get_x=[ColReader('fname', pref=folder)]*2,
+                      get_y=lambda row: 'ab'[row.name % 2], splitter=ColSplitter(), item_tfms=Resize(16))
+    assert pairs.check(df).bad == [3]
+
 def test_points(block, df):
     df['x'], df['y'] = range(10, 22), range(20, 32)
     points = block(PointBlock, get_y=ColReader(['x', 'y']))
@@ -299,6 +313,31 @@ def test_every_file_is_read_once(block, df, folder, monkeypatch):
     monkeypatch.setattr(Path, 'read_bytes', count)
     block().check(df)
     assert sorted(seen) == sorted(df['fname'])
+
+class Bar:
+    "A view that remembers what it was shown."
+    def __init__(self, names=()): self.shown, self.stopped = [], 0
+    def meter(self, n, total, since, desc, note, unit): self.shown.append((n, total, unit))
+    def stop(self): self.stopped += 1
+
+@pytest.mark.parametrize('said,shown', [('', [(32, 70, 'item'), (64, 70, 'item'), (70, 70, 'item')]), ('off', [])])
+def test_bar(monkeypatch, said, shown):
+    bar = Bar()
+    monkeypatch.setattr('course_lib.doctor.make_view', lambda names: bar)
+    monkeypatch.setenv('COURSE_PROGRESS', said)
+    assert each_in_threads(lambda i: i*i, 70, 'looking', patience=-1) == [i*i for i in range(70)]
+    assert bar.shown == shown and bar.stopped == 1
+
+def test_interrupted(block, df, folder):
+    "Ctrl-C in the middle: no thread goes on, random numbers go on as before."
+    def get_y(row):
+        if row.name == 5: raise KeyboardInterrupt
+        return ['a']
+    set_seed(3)
+    state = flat(random_state())
+    with pytest.raises(KeyboardInterrupt): block(get_y=get_y).check(df)
+    assert flat(random_state()) == state
+    assert [t for t in threading.enumerate() if t.name.startswith('DataLoader')] == []
 
 # ------------------------------------------------------------------ skip_bad, verify_images
 

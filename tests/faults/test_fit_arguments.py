@@ -32,7 +32,8 @@ def quiet(learn, method, *args, **kw):
 # ------------------------------------------------------------------ numbers
 
 NUMBERS = [np.float32(.5), np.float64(.5), tensor(.5), tensor([.5]), np.array(.5), np.array([.5], dtype='float32'),
-    [.5], (np.float32(.5),), L(.5), slice(np.float32(.05), tensor(.5)), slice(tensor(.5)), tensor([.5], requires_grad=True)]
+           [.5], (np.float32(.5),), L(.5), slice(np.float32(.05), tensor(.5)), slice(tensor(.5)),
+           tensor([.5], requires_grad=True)]
 
 @pytest.mark.parametrize('lr', NUMBERS, ids=repr)
 def test_a_rate_in_any_form(lr):

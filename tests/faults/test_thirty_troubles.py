@@ -5,8 +5,8 @@ trouble found at its items, and is nothing likely wrong said of the other rows?"
 import os, shutil
 import numpy as np, pandas as pd, pytest
 from PIL import Image
-from course_lib.all import (URLs, ColReader, DataBlock, ImageBlock, MultiCategoryBlock, PointBlock, RegressionBlock,
-                            Resize, get_image_files, untar_data)
+from course_lib.all import (URLs, CategoryBlock, ColReader, DataBlock, ImageBlock, MultiCategoryBlock, PointBlock,
+                            RegressionBlock, Resize, get_ctr, get_image_files, untar_data)
 
 KEPT = {'person', 'car', 'chair', 'sofa', 'motorbike', 'horse'}
 
@@ -57,9 +57,13 @@ def parts(df):
     "A splitter that leaves rows out."
     return [np.flatnonzero(df['part'] == o).tolist() for o in ('train', 'valid')]
 
+def names(row):
+    "The labels of a row. `ColReader` mends or refuses some of what is planted here."
+    return [] if pd.isna(row['labels']) else row['labels'].split(',')
+
 def block(folder, **kw):
     return DataBlock(**{**dict(blocks=(ImageBlock, MultiCategoryBlock), splitter=parts, item_tfms=Resize(32),
-        get_x=ColReader('fname', pref=folder), get_y=ColReader('labels', label_delim=',')), **kw})
+        get_x=ColReader('fname', pref=folder), get_y=names), **kw})
 
 # ------------------------------------------------------------------ what is planted
 
@@ -312,13 +316,36 @@ def test_one_trains_on_the_rest(planted, capsys):
     (lambda df: df.assign(labels=['rare'] + ['person']*(len(df) - 1)), 'imbalance', 1),
     (lambda df: df.assign(labels='thing,' + df.labels), 'label always there', 2),
     (lambda df: df.assign(labels=df.fname), 'labels hardly repeat', 1),
-    (lambda df: df.assign(labels=df.labels.where(df.index < 40)), 'maybe lost by read_csv', 2),
     (lambda df: df.iloc[::-1], 'index is no position', 1)],
     ids=lambda o: o if isinstance(o, str) else '')
 def test_whole_tables(clean, change, kind, level):
     dblock, df = clean
     found = dblock.check(change(df)).find(kind)
     assert found is not None and found.level == level
+
+def test_pictures_without_one_size(clean):
+    dblock, df = clean
+    found = dblock.new(item_tfms=[]).check(df).find('different sizes')
+    assert found.level == 3 and 'Resize' in found.cure
+
+def test_empty_cells_of_more_than_half(clean):
+    dblock, df = clean
+    other = block(dblock.getters[0].pref, get_y=ColReader('labels', label_delim=','))
+    assert other.check(df.assign(labels=df.labels.where(df.index < 40))).find('maybe lost by read_csv').level == 2
+
+def test_a_given_vocab(clean):
+    dblock, df = clean
+    y = MultiCategoryBlock(vocab=['cow', *sorted(KEPT - {'sofa'})])
+    report = block(dblock.getters[0].pref, blocks=(ImageBlock, y)).check(df)
+    assert "'cow'" in report.find('label never there').what
+    with_sofa = [i for i,o in enumerate(df.labels) if 'sofa' in o]
+    assert report.find('label not in the vocab').items == with_sofa == report.bad
+
+def test_one_label_that_is_missing(clean):
+    dblock, df = clean
+    df = df.assign(labels=[None if i in (3, 120) else o.split(',')[0] for i,o in enumerate(df.labels)])
+    report = block(dblock.getters[0].pref, blocks=(ImageBlock, CategoryBlock), get_y=ColReader('labels')).check(df)
+    assert report.find('missing label').items == report.bad == [3, 120]
 
 @pytest.mark.parametrize('change,kind', [
     (lambda v, i: v*2 - 1, 'neither 0 nor 1'), (lambda v, i: v*.9, 'neither 0 nor 1'),
@@ -338,7 +365,6 @@ def test_encoded_targets(clean, change, kind):
 @pytest.fixture(scope='module')
 def heads():
     "A table of 40 frames of two people of the sample, with points and a number."
-    from course_lib.all import get_ctr
     root = untar_data(URLs.BIWI_SAMPLE)
     files = [f for person in ('01', '02') for f in sorted(get_image_files(root/person))]
     points = [np.asarray(get_ctr(f), dtype=float)[None] for f in files]
@@ -358,7 +384,7 @@ def at(df, **changed):
     (dict(_3=[[700, 100]], _9=[[20, -4]]), 'point outside', [3, 9]),
     (dict(_4=[[0, 0]]), 'point at (0, 0)', [4]),
     (dict(_5=[[.4, .6]]), 'share for pixels', [5]),
-    (dict(_6=[[np.nan, 3]]), 'getter fails', [6]), # as `PointBlock` refuses it
+    (dict(_6=[[np.nan, 3]]), 'missing point', [6]),
     (dict(_6=np.nan), 'missing point', [6]),
     (dict(_7=[[100, 90], [120, 99]]), 'another number of points', [7])], ids=lambda o: o if isinstance(o, str) else '')
 def test_points(heads, changed, kind, items):
