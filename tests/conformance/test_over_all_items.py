@@ -124,6 +124,8 @@ def test_the_loss_of_each_item_has_its_weight():
 
 # ------------------------------------------------------------------ several outputs
 
+class OneInput(list): n_inp = 1
+
 class Two(nn.Module):
     "Two outputs, in the `form` that is asked for."
     def __init__(self, form): super().__init__(); self.form, self.a, self.b = form, nn.Linear(3, 3), nn.Linear(3, 1)
@@ -137,7 +139,7 @@ def parts(p): return p if isinstance(p, (tuple, list)) else list(p.values())
 @pytest.mark.parametrize('form', FORMS)
 def test_several_outputs_are_joined_each_with_its_like(form):
     dls, x, y = multi()
-    two = [(a, b, b[:1]) for a,b in zip(x, y)]
+    two = OneInput((a, b, b[:1]) for a,b in zip(x, y))
     dls = DataLoaders.from_dsets(two, two, bs=8, device='cpu')
     model = Two(FORMS[form])
     def loss(p, s, t): return F.mse_loss(parts(p)[0], s)
@@ -157,7 +159,7 @@ def test_decisions_of_several_outputs():
         def __call__(self, p, s, t): return F.mse_loss(p[0], s)
         def activation(self, p): return p[0].sigmoid(), p[1]
         def decodes(self, p): return p[0] > .5, p[1]
-    two = [(a, b, b[:1]) for a,b in zip(x, y)]
+    two = OneInput((a, b, b[:1]) for a,b in zip(x, y))
     learn = Learner(DataLoaders.from_dsets(two, two, bs=8, device='cpu'), Two(FORMS['tuple']), Loss())
     with learn.no_bar(): (p, q), _, (d, e) = learn.get_preds(with_decoded=True)
     assert torch.equal(d, p > .5) and torch.equal(e, q)

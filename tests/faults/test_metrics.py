@@ -216,11 +216,13 @@ def test_the_threshold_of_a_loss_may_be_one_for_each_class():
 
 # ------------------------------------------------------------------ in a fit
 
+class OneInput(list): n_inp = 1
+
 def loaders(n_targets=1, odd=None):
     x, y = table(24)
     if odd is not None: y[y == 0] = odd
     items = [(a, *[b]*n_targets) for a,b in zip(x, y)]
-    return DataLoaders.from_dsets(items[:16], items[16:], bs=4, device='cpu')
+    return DataLoaders.from_dsets(OneInput(items[:16]), OneInput(items[16:]), bs=4, device='cpu')
 
 def fit(learn):
     with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3)
