@@ -30,15 +30,17 @@ __all__ = ['brief', 'is_missing', 'step_name', 'tell', 'tell_all', 'users_line',
            'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
            'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate',
            'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items',
-           'check_one_item', 'check_decided', 'check_shows', 'check_fractions', 'check_num_it', 'check_rates',
-           'warn_of_few_losses', 'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
-           'check_timm_name', 'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_pairs', 'warn_of_sides',
-           'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape', 'check_batch_of_points',
-           'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists', 'check_cal_exists',
-           'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
+           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
+           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
+           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points',
+           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent',
+           'warn_of_values', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
+           'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
            'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
@@ -681,10 +683,10 @@ def check_one_size(
     n:int,
 ):
     "`n` numbers for each item. Raises `ValueError`."
-    odd = [i for i,v in values.items() if np.size(v) != n]
+    odd = [i for i,v in values.items() if np.asarray(v).size != n]
     if not odd: return values
     i = odd[0]
-    raise ValueError(f"Item {i} has {np.size(values[i])} numbers, but {n} are expected: {values[i]!r}.")
+    raise ValueError(f"Item {i} has {np.asarray(values[i]).size} numbers, but {n} are expected: {values[i]!r}.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b0314
 def check_source(items):
@@ -1213,8 +1215,8 @@ def _what(o):
     return f'the class {o.__name__}' if isinstance(o, type) else f'a {type(o).__name__}'
 
 def check_dls(dls):
-    "Raise `TypeError` unless `dls` are several loaders."
-    if hasattr(dls, '__getitem__') and hasattr(dls, 'train') and not isinstance(dls, nn.Module): return
+    "Several loaders. Raises `TypeError`."
+    if hasattr(dls, '__getitem__') and hasattr(dls, 'train') and not isinstance(dls, nn.Module): return dls
     advice = ''
     if isinstance(dls, nn.Module): advice = ' The data come before the model.'
     elif hasattr(dls, 'dataloaders'): advice = ' A block makes them from a source: `block.dataloaders(source)`.'
@@ -1222,8 +1224,8 @@ def check_dls(dls):
     raise TypeError(f'Learner(dls, model, ...): `dls` must be `DataLoaders`, not {_what(dls)}.{advice}')
 
 def check_model(model):
-    "Raise `TypeError` unless `model` is a model."
-    if isinstance(model, nn.Module): return
+    "A model. Raises `TypeError`."
+    if isinstance(model, nn.Module): return model
     advice = ' `vision_learner(dls, arch)` takes the name or the function of an architecture.'
     if isinstance(model, type): advice = f' Put brackets behind it: `{model.__name__}(...)`.'
     raise TypeError(f'Learner(dls, model, ...): `model` must be a PyTorch model, an `nn.Module`, not '
@@ -1238,9 +1240,7 @@ def check_callable(name, f, example):
 
 # %% ../nbs/lib/checks.ipynb #e5788509
 def check_parts(learn):
-    "Raise `TypeError` or `ValueError` unless the learner was given what it can work with."
-    check_dls(learn.dls)
-    check_model(learn.model)
+    "Raise `TypeError` or `ValueError` unless the learner was given functions and numbers that it can work with."
     if learn.loss_func is not None: check_callable('loss_func', learn.loss_func, '`BCEWithLogitsLossFlat()`')
     check_callable('opt_func', learn.opt_func, '`Adam`, or a class of `torch.optim`')
     check_callable('splitter', learn.splitter, '`trainable_params`: it is called with the model')
@@ -1412,6 +1412,98 @@ def check_shows(value):
     raise TypeError(f"A {type(value).__name__} cannot show itself: "
                     "`show_results` needs the data loaders of a `DataBlock`.")
 
+# %% ../nbs/lib/checks.ipynb #cdf68edb
+def _listed(names): return brief([o if isinstance(o, (str, int, float)) else str(o) for o in names])
+
+def _names_differ(known, given, whose):
+    a, b = list(map(str, known)), list(map(str, given))
+    if len(a) != len(b): return f"{len(a)} classes {whose}, {_listed(known)}, but {len(b)} here, {_listed(given)}"
+    k = next(i for i in range(len(a)) if a[i] != b[i])
+    order = ' (the same names, in another order)' if sorted(a) == sorted(b) else ''
+    return f"of the {len(a)} classes, number {k} is {known[k]!r} {whose}, but {given[k]!r} here{order}"
+
+# %% ../nbs/lib/checks.ipynb #ab1afe95
+def how_targets_differ(known, given, whose:str='for the model') -> str|None:
+    "In words, for lists of pairs (kind, names); `None` if they are the same, as far as both say it."
+    for (kind,names), (kind2,names2) in zip(known, given):
+        if names and names2:
+            if list(map(str, names)) != list(map(str, names2)): return _names_differ(names, names2, whose)
+        elif kind and kind2 and kind != kind2:
+            return f"{kind if not names else 'classes, ' + _listed(names)} {whose}, but {kind2} here"
+
+def check_same_targets(known, given):
+    "Raise `ValueError` if data have other targets than the model was made for."
+    differ = how_targets_differ(known, given)
+    if differ is None: return
+    names = next((n for _,n in known if n), None)
+    advice = f"Make them with the model's names, `vocab={_listed(names)}`, or make" if names else 'Make'
+    raise ValueError(f"These data have other targets than those that the model was made for: {differ}. "
+                     f"{advice} a new learner, with a new last layer, for these data.")
+
+# %% ../nbs/lib/checks.ipynb #21700a89
+def renumbered_names(names) -> str:
+    "The message for data that have a model's names in another order, or only some of them."
+    return ("These data number their classes otherwise than the model. They are read with the model's numbers: "
+            f"{_listed(names)}.")
+
+def other_names_in_file(file, differ:str) -> str:
+    "The message for weights of another vocabulary."
+    return (f"The weights of {file} belong to another vocabulary: {differ}. Make the loaders with the `vocab` of the "
+            "file, or give `strict=False` to train on from these weights with the names here.")
+
+def _told_stats(stats):
+    each = [f"mean {brief([round(v, 3) for v in m])} and deviation {brief([round(v, 3) for v in s])}" for m,s in stats]
+    return 'normalised with ' + ', and again with '.join(each) if each else 'not normalised'
+
+def other_stats(known, given) -> str:
+    "The message for a loader that does not normalise as the model was trained; both are lists of (mean, deviation)."
+    return (f"The pictures of these data are {_told_stats(given)}, but the model expects them {_told_stats(known)}. "
+            "Its answers will be off: make the loaders with the same `Normalize`.")
+
+# %% ../nbs/lib/checks.ipynb #6e6a5fca
+def not_normalised(stats) -> str:
+    "The message for batches of numbers between 0 and 1 where a model expects others."
+    return (f"The pictures of this loader are numbers from 0 to 1, but the model expects them "
+            f"{_told_stats(stats)}. Normalise them, or ask for a loader with `learn.dls.test_dl(items)`.")
+
+def same_stats(a, b) -> bool:
+    "Are two lists of (mean, deviation) the same?"
+    a, b = np.array(a), np.array(b)
+    return a.shape == b.shape and np.allclose(a, b, atol=1e-4)
+
+def check_trained_stats(known, given):
+    "Raise `ValueError` if a file would tell of another normalisation than the model was trained with."
+    if known is None or given is None or same_stats(known, given): return
+    raise ValueError(f"{other_stats(known, given)} Then set `learn.dls`, and export again.")
+
+def check_outputs(shape, names):
+    "A model gives one output for each class. Raises `ValueError`."
+    if shape[-1] == len(names): return
+    raise ValueError(f"The model answers with shape {tuple(shape)}: {shape[-1]} outputs for each item, but there are "
+                     f"{len(names)} classes, {_listed(names)}. End the model in as many outputs as there are classes.")
+
+# %% ../nbs/lib/checks.ipynb #43068316
+def squeezed_twice(layer:str, loss, low:float, high:float, inside:str) -> str:
+    "The message for a model that ends in `layer`, from `low` to `high`, under a loss with the activation `inside`."
+    ends = [1/(1 + math.exp(-v)) for v in (low, high)]
+    so = (f"no probability can be below {ends[0]:.2f} or above {ends[1]:.2f}" if inside == 'sigmoid' else
+          "no probability can come near 0 or 1")
+    other = 'nn.BCELoss()' if inside == 'sigmoid' else 'nn.NLLLoss()` after `nn.LogSoftmax'
+    return (f"The model ends in a {layer}, and the loss, {loss}, has a {inside} inside: {so}. "
+            f"Let the model end without it (no `y_range` either), or take a loss of probabilities, `{other}`.")
+
+def out_of_reach(layer:str, low:float, high:float, targets:str, advice:str) -> str:
+    "The message for targets that a model cannot give."
+    return (f"The model ends in a {layer} and answers between {low:g} and {high:g} only, but {targets}. "
+            f"Pass `y_range={advice}`, or a little wider.")
+
+def no_numbers(spoilt:str|None, n_bad:int, n:int) -> str:
+    "The message for predictions that are no numbers; `spoilt`: a tensor of the model with NaN or infinity in it."
+    if spoilt is None: why = "The weights are fine, so look at the pictures and numbers that go in."
+    else: why = (f"The weights hold NaN or infinity, e.g. in `{spoilt}`: load a checkpoint, or train a new learner "
+                 "with a lower learning rate.")
+    return f"{n_bad} of {n} predictions are NaN, which says neither yes nor no. {why}"
+
 # %% ../nbs/lib/checks.ipynb #3d7b2a2f
 def check_fractions(pcts):
     "Raise `ValueError` unless these parts of a training make a whole."
@@ -1519,18 +1611,28 @@ def check_dropouts(
     raise ValueError(f"{len(ps)} dropout probabilities for {n} linear layers: {ps}")
 
 def outputs_for(
-    dls, # Data loaders; those of a `DataBlock` say it as `dls.c`
+    dls,        # Data loaders; those of a `DataBlock` say it as `dls.c`
+    n_out=None, # The number that the user gave, if any
+    sure=False, # Does the loss need exactly `dls.c`?
 ) -> int:
-    "How many outputs a model for `dls` needs; `ValueError` if they do not say, or if there are several targets."
-    columns = getattr(getattr(dls, 'train_ds', None), 'columns', [])[dls.n_inp if hasattr(dls, 'n_inp') else 1:]
-    if len(columns) > 1:
-        sizes = ' and '.join(str(c.find('c')) for c in columns)
-        raise ValueError(f"These data have {len(columns)} targets, for which a model needs {sizes} outputs. Say how "
-                         "many it shall have, `n_out=`, and how it is wrong, `loss_func=`.")
-    try: return dls.c
+    """How many outputs a model for `dls` needs.
+
+    `ValueError` if they do not say, say another number than `n_out`, or have several targets."""
+    columns = getattr(getattr(dls, 'train_ds', None), 'columns', [])
+    sizes = [str(c.find('c')) for c in columns[getattr(dls, 'n_inp', 1):]]
+    if len(sizes) > 1 and n_out is None:
+        raise ValueError(f"These data have {len(sizes)} targets, for which a model needs {' and '.join(sizes)} "
+                         "outputs. Say how many it shall have, `n_out=`, and how it is wrong, `loss_func=`.")
+    if len(sizes) > 1: return n_out
+    try: c = dls.c
     except AttributeError:
+        if n_out is not None: return n_out
         raise ValueError("How many outputs should the model have? These data loaders do not say. "
                          "Pass `n_out=`.") from None
+    if n_out is None or n_out == c: return c
+    if not sure: return n_out
+    what = 'classes' if hasattr(dls, 'vocab') else 'numbers to predict for an item'
+    raise ValueError(f"n_out={n_out}, but these data have {c} {what}. Leave `n_out` out, or pass n_out={c}.")
 
 # %% ../nbs/lib/checks.ipynb #966bc466
 def warn_of_other_stats(
@@ -1540,7 +1642,7 @@ def warn_of_other_stats(
     "Warn, at the line that called `vision_learner`, if the two differ."
     if torch.allclose(old.mean, new.mean) and torch.allclose(old.std, new.std): return
     warnings.warn("These data loaders normalise already, but not as this body was pretrained. "
-                  "Make new ones for it.", stacklevel=4)
+                  "Make new ones for it.", stacklevel=users_line())
 
 # %% ../nbs/lib/checks.ipynb #058d5797
 def real_numbers(v) -> np.ndarray:

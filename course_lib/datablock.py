@@ -230,7 +230,7 @@ class RegressionSetup:
     target_kind = 'numbers' # so files of models (chapter 14) call it
     def __init__(self, c=None): self.c = c
     def check_value(self, v): check_numbers(v)
-    def setup(self, values): self.c = self.c or np.size(values[0])
+    def setup(self, values): self.c = self.c or np.asarray(values[0]).size
     def check(self, values):
         check_one_size(values, self.c)
         self.may_be_places = look_like_places(list(values.values()))

@@ -6,10 +6,10 @@
 __all__ = ['Unseen', 'read_file', 'Look', 'thumb_of', 'look_at', 'each_in_threads', 'verify_images', 'counted', 'fault_findings',
            'Oddity', 'odd_findings', 'groups', 'near_pairs', 'joined', 'same_picture', 'twin_findings', 'copies',
            'answer_findings', 'size_findings', 'Seen', 'see', 'failure_findings', 'target_findings', 'Report',
-           'names_of', 'trial_findings', 'examine']
+           'names_of', 'trial_findings', 'orphan_findings', 'examine']
 
 # %% ../nbs/lib/doctor.ipynb #d0c70003
-import copy, hashlib, html, os, re, shutil, textwrap, time, warnings
+import copy, errno, hashlib, html, os, re, shutil, textwrap, time, warnings
 from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ def read_file(
         if os.path.isdir(fn): raise Unseen('folder')
         data = Path(fn).read_bytes()
     except (FileNotFoundError, NotADirectoryError, ValueError): raise Unseen('missing file') from None
-    except OSError: raise Unseen('unreadable file') from None
+    except OSError as e: raise Unseen('missing file' if e.errno == errno.ENAMETOOLONG else 'unreadable file') from None
     if not data: raise Unseen('empty file')
     return data
 
@@ -467,13 +467,15 @@ def _go(column, value, seen):
         value = f(value)
     return look_at(value) if isinstance(value, Image.Image) else None
 
+_first = 'the item itself'
+
 def see(
     column, # A `Column`
     items,
     i:int,  # The position of an item
 ) -> Seen:
     "What a column makes of item `i`. Raises nothing: an error is kept."
-    seen = Seen(step='the item itself')
+    seen = Seen(step=_first)
     try: seen.look = _go(column, item_at(items, i), seen)
     except Exception as e: seen.error = e
     return seen
@@ -488,7 +490,7 @@ def failure_findings(
     "What a getter raised, by the kind of error."
     by_way = defaultdict(list)
     for i,seen in enumerate(column):
-        if seen.error is not None: by_way[_way_to_fail(seen)].append(i)
+        if seen.error is not None and not (k and seen.step == _first): by_way[_way_to_fail(seen)].append(i)
     found = []
     for (step, kind, _),at in by_way.items():
         told = str(column[at[0]].error).strip("'")[:300]
@@ -518,7 +520,7 @@ def target_findings(
     col = (_label_columns(column) or ['labels'])[0]
     delim = getattr(column.fns[0], 'label_delim', None)
     return label_findings(values, splits, vocab=list(f.vocab) if f.given else None,
-                          multi=f.target_kind == 'multicategory', delim=delim, col=col)
+                          multi=f.target_kind == 'multicategory', delim=delim, col=col, add_na=f.add_na)
 
 # %% ../nbs/lib/doctor.ipynb #d0c7003c
 _levels = {3: 'mend first', 2: 'likely wrong', 1: 'worth a look'}
@@ -726,6 +728,21 @@ def _without(block, items, splits, bad):
     other.get_items, other.splitter = None, lambda _: mapped
     return other, items.iloc[keep] if hasattr(items, 'iloc') else L([items[i] for i in keep])
 
+# %% ../nbs/lib/doctor.ipynb #15f6cc25
+def orphan_findings(
+    column, # A `Column`
+    values, # Of each item what `_target` kept
+    splits,
+    found,  # What was found so far
+) -> list:
+    "Labels that only validation has when the bad items are left out."
+    coder, bad = _coder(column), {i for f in found if f.bad for i in f.items}
+    rest = [[i for i in s if i not in bad] for s in splits]
+    if not hasattr(coder, 'names') or not bad or not all(rest): return []
+    again = target_findings(column, values, [None]*len(values), rest)
+    return [replace(f, what=f'Without the bad items: {f.what}') for f in again
+            if f.bad and f.kind == 'label in validation only']
+
 # %% ../nbs/lib/doctor.ipynb #d0c7004d
 _drop = r'df = df\.drop\(df\.index\[(.*)\]\)(\.reset_index\(drop=True\))?'
 _keep = r'items = [o for i,o in enumerate(items) if i not in \1]'
@@ -759,6 +776,8 @@ def examine(
     same = same_picture(looks[0]) if looks else []
     found += twin_findings(same, parts) + answer_findings(same, [s.value for s in seen[-1]])
     found += _unless_it_fails(_table_findings, items, columns, splits)
+    for c,column in zip(columns, seen):
+        found += _unless_it_fails(orphan_findings, c, [s.value for s in column], splits, found)
     found += trial_findings(block, items, splits, found)
     if not _is_table(items): found = [_for_lists(f) for f in found]
     names = names_of(items, looks[0] if looks else [], {i for f in found for i in f.items[:5]})

@@ -19,6 +19,7 @@ from .dataloaders import *
 from .datablock import *
 from .vision import *
 from .losses import activation_for, activations
+from .fits import dls_as_trained
 from .learner import *
 from .transfer import *
 from .augment import *
@@ -106,7 +107,7 @@ def describe(
 ) -> dict:
     "All that a prediction needs beside the weights. `ValueError` for what data cannot describe."
     d = dict(format=_format, library=f'course_lib {course_lib.__version__}')
-    d |= describe_model(learn.model) | describe_data(learn.dls)
+    d |= describe_model(learn.model) | describe_data(dls_as_trained(learn))
     d['activation'] = name_activation(learn.loss_func, d['n_out'])
     if d['target'] == 'multicategory':
         if thresholds is None: thresholds = getattr(learn.loss_func, 'thresh', 0.5)

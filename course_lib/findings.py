@@ -463,10 +463,12 @@ def odd_index(df):
                   'df = df.reset_index(drop=True)', 1)
 
 # %% ../nbs/lib/findings.ipynb #dd73aed8
+def _is_truth(v): return isinstance(v, (bool, np.bool_, int, float, np.number)) and v in (0, 1)
+
 def _odd_truths(values):
     "Positions of values that are neither true nor false; of other values than these, the rare ones."
-    if any(isinstance(v, (bool, np.bool_)) for v in values) or all(is_missing(v) or v in (0, 1) for v in values):
-        return [i for i,v in enumerate(values) if is_missing(v) or v not in (True, False)]
+    if any(isinstance(v, (bool, np.bool_)) for v in values) or all(is_missing(v) or _is_truth(v) for v in values):
+        return [i for i,v in enumerate(values) if not _is_truth(v)]
     times = Counter(map(str, values))
     return [i for i,v in enumerate(values) if is_missing(v) or times[str(v)] <= 2 and len(values) >= 20]
 
@@ -499,7 +501,7 @@ def _as_points(p):
     if p is None: return None
     try: p = np.asarray(p, dtype=float)
     except (TypeError, ValueError): return np.full((1, 2), np.nan)
-    return p.reshape(-1, 2) if p.size and p.shape[-1] == 2 else np.full((1, 2), np.nan)
+    return p.reshape(-1, 2) if p.size and p.shape[-1:] == (2,) else np.full((1, 2), np.nan)
 
 def missing_points(points):
     "Items with a point that is no number."

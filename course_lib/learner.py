@@ -21,6 +21,8 @@ from .losses import activation_for, decodes_for
 from .metrics import mk_metric, column_heads
 from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
                                 label_of, draw_in_titles, draw_side_by_side, draw_losses)
+from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
+from .fits import check_note, noted_weights, take_note
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -103,7 +105,7 @@ def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
             if isinstance(layer, _norms) or (with_bias and k == 'bias')]
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
-class Learner:
+class Learner(Fitted):
     """Data, a model, a loss and an optimiser, and the loop that brings them together. Source: fastai's class.
 
     Model, loss and metrics are given plain tensors.
@@ -191,6 +193,7 @@ def _set_up(self:Learner, path, cbs):
     self.opt, self.frozen_idx, self.interrupted, self.cbs = None, 0, False, []
     self._forget_batch()
     self.add_cbs(own_instead(self.default_cbs, L(cbs)))
+    look_at_end(self)
     self('after_create')
 
 # %% ../nbs/07_learner.ipynb #9fd0ad76
@@ -251,7 +254,7 @@ def _split(self:Learner, b):
 # %% ../nbs/07_learner.ipynb #6b61e005
 @patch
 def _get_pred(self:Learner):
-    with naming_one_item(self): self.pred = in_float32(self.model(*self.xb))
+    with naming_one_item(self): self.pred = looked_at(self, in_float32(self.model(*self.xb)))
 
 # %% ../nbs/07_learner.ipynb #483c8745
 @patch
@@ -415,6 +418,7 @@ def _end_fit(self:Learner):
 def _before_the_start(self:Learner, n_epoch, lr, wd):
     n_epoch = check_n_epoch(n_epoch)
     for k in 0, 1: check_loader(self.dls, k)
+    remember(self)
     if self.opt is None: self.create_opt()
     self.set_hyper('lr', self.lr if lr is None else lr)
     wd = self.wd if wd is None else wd
@@ -568,7 +572,7 @@ def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
 @patch
 def _evaluate(self:Learner, dl, cbs=None):
     with self.added_cbs(cbs):
-        try: self._do_validate(dl)
+        try: self._do_validate(fitting(self, dl))
         except BaseException:
             self('after_cancel_validate')
             raise
@@ -612,7 +616,7 @@ def get_preds(self:Learner,
     gather = GatherPredsCallback(with_input, with_loss)
     dl = in_order(to_score(self.dls, ds_idx, dl))
     with self.removed_cbs(Recorder): self._evaluate(dl, gather)
-    preds = (activation_for(self.loss_func) if act is None else act)(concat(gather.preds))
+    preds = (activation_for(self.loss_func) if act is None else act)(no_nan(self, concat(gather.preds)))
     res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
@@ -651,7 +655,7 @@ def _true_and_decided(self:Learner, dl, max_n):
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
     "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
-    dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
+    dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     is_label = isinstance(pairs[0][0][-1], (str, L))
     (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
@@ -715,7 +719,7 @@ def save(self:Learner,
 ) -> Path:              # The file
     "Write a checkpoint to `path/model_dir/file.pth`: whole, or not at all. As in fastai."
     opt = self.opt.state_dict() if with_opt and self.opt is not None else None
-    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), self.model.state_dict(), opt)
+    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), noted_weights(self), opt)
 
 # %% ../nbs/07_learner.ipynb #4cb3f4ee
 @patch
@@ -733,7 +737,7 @@ def load(self:Learner,
     file,               # The name that `save` was given
     device=None,        # Where to read the file to; the learner's device if `None`
     with_opt:bool=True, # Also what the optimiser remembers?
-    strict:bool=True,   # `False`: pass over tensors with names that only one side has
+    strict:bool=True,   # `False`: pass over tensors with names that only one side has, and over other classes
 ) -> Learner:
     """Put back what `save` wrote; if it does not fit, raise `ValueError` and change nothing. As in fastai.
 
@@ -741,6 +745,8 @@ def load(self:Learner,
     file = checkpoint_file(self.path/self.model_dir, file)
     weights, opt = read_checkpoint(file, device or self.device)
     check_weights(file, self.model, weights, strict)
+    check_note(self, file, weights, strict)
     if with_opt: self._load_opt(file, opt)
     self.model.load_state_dict(weights, strict=strict)
+    take_note(self, weights)
     return self

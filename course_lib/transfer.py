@@ -13,6 +13,7 @@ from .checks import (advise_without_internet, check_arch, check_base_lr, check_d
                                check_same_shapes, check_timm_name, find_pooling, outputs_for, warn_of_other_stats)
 from .datablock import *
 from .vision import *
+from .fits import loss_inside, remember_stats
 from .learner import *
 from .schedules import *
 
@@ -242,6 +243,13 @@ def _normalize(dls, stats):
     if old: warn_of_other_stats(old[0], new)
     else: dls.add_tfms([new], 'after_batch')
 
+def _normalize_for(learn, arch):
+    _normalize(learn.dls, arch_stats(arch))
+    remember_stats(learn, arch_stats(arch)) # so that other loaders are brought to fit
+
+def _n_out(dls, n_out, loss_func, custom_head):
+    return outputs_for(dls, n_out, sure=custom_head is None and (loss_func is None or loss_inside(loss_func)))
+
 def _splitter(arch, cut): # who cuts elsewhere makes our notes useless
     return partial(body_head_split, at=arch_notes(arch).get('split') if cut is None else None)
 
@@ -259,11 +267,11 @@ def vision_learner(
     """A `Learner` with the body of `arch` and a new head; a pretrained body is frozen. Source: fastai's function.
 
     `loss_func` to `moms` are those of `Learner`, the others those of `create_vision_model` and `create_head`."""
-    model = create_vision_model(arch, outputs_for(dls) if n_out is None else n_out, pretrained, cut, init, custom_head,
+    model = create_vision_model(arch, _n_out(dls, n_out, loss_func, custom_head), pretrained, cut, init, custom_head,
         concat_pool=concat_pool, lin_ftrs=lin_ftrs, ps=ps, bn_final=bn_final, y_range=y_range)
     learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path,
                     model_dir, wd, wd_bn_bias, train_bn, moms)
-    if normalize and pretrained: _normalize(dls, arch_stats(arch))
+    if normalize and pretrained: _normalize_for(learn, arch)
     if pretrained: learn.freeze()
     return learn
 

@@ -257,6 +257,14 @@ def test_no_pictures_at_all(block, df):
     numbers = DataBlock((TransformBlock, RegressionBlock), get_x=ColReader('fname'), get_y=lambda row: 1/row.name)
     assert numbers.check(df).find('getter fails').items == [0]
 
+@pytest.mark.parametrize('kind', [list, np.array, torch.tensor])
+def test_numbers_of_every_kind(block, df, kind):
+    numbers = block(RegressionBlock, get_y=lambda row: kind([row.name/4, 3. - row.name]))
+    assert numbers.check(df).bad == [] and numbers.dataloaders(df, bs=2).c == 2
+    ragged = block(RegressionBlock, get_y=lambda row: kind([1.]*(2 if row.name == 4 else 1)))
+    assert ragged.check(df).bad == [4]
+    with pytest.raises(ValueError, match='Item 4 has 2 numbers, but 1 are expected'): ragged.datasets(df)
+
 def test_two_pictures_in_a_sample(block, df, folder):
     spoil_half(folder)
     pairs = DataBlock((ImageBlock, ImageBlock, CategoryBlock), get_x=[ColReader('fname', pref=folder)]*2,

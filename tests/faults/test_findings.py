@@ -268,7 +268,7 @@ def test_index_that_is_no_position():
     assert one(table_findings(table().iloc[::-1]), 'index is no position').level == 1
     assert 'twice' in one(table_findings(pd.concat([table(), table(fname='x')])), 'index is no position').what
 
-@pytest.mark.parametrize('odd', [None, np.nan, 'no', 2, ''])
+@pytest.mark.parametrize('odd', [None, np.nan, 'no', 2, '', [True]])
 def test_odd_is_valid(odd):
     df = table(is_valid=[True, False]*5 + [odd, True])
     f = one(table_findings(df), 'odd value in is_valid')
@@ -300,6 +300,7 @@ def test_missing_points():
     f = one(points(planted(_3=[[np.nan, 2], [3, 4]], _5=[[np.inf, 2], [3, 4]])), 'missing point')
     assert (f.items, f.level, f.bad) == ([3, 5], 3, True)
     assert one(points(planted(_3=[['a', 2], [3, 4]])), 'missing point').items == [3]
+    for odd in 7, [], [1, 2, 3], 'ab': assert one(points(planted(_3=odd)), 'missing point').items == [3]
 
 def test_another_number_of_points():
     f = one(points(planted(_7=[[1, 2], [2, 3], [3, 4]], _8=[[1, 2]])), 'another number of points')

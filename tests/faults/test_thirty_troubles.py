@@ -299,6 +299,7 @@ def test_a_report_changes_nothing(planted):
     pd.testing.assert_frame_equal(df, c.table())
     assert {p: p.lstat().st_mtime_ns for p in c.folder.iterdir()} == files
 
+@pytest.mark.filterwarnings('ignore:Some labels are nearly equal')
 def test_one_trains_on_the_rest(planted, capsys):
     c, _, report = planted
     dls = block(c.folder).dataloaders(c.table(), bs=8, num_workers=0, device='cpu', skip_bad=True)
@@ -346,6 +347,18 @@ def test_one_label_that_is_missing(clean):
     df = df.assign(labels=[None if i in (3, 120) else o.split(',')[0] for i,o in enumerate(df.labels)])
     report = block(dblock.getters[0].pref, blocks=(ImageBlock, CategoryBlock), get_y=ColReader('labels')).check(df)
     assert report.find('missing label').items == report.bad == [3, 120]
+
+def test_a_label_whose_only_training_item_is_bad(clean, capsys):
+    "Without that item only validation has the label, so the validation items are left out too."
+    dblock, df = clean
+    changed = {0: ('gone.jpg', 'camel'), 120: (df.fname[120], 'camel')}
+    for i,(fname, labels) in changed.items(): df = df.assign(fname=df.fname.where(df.index != i, fname),
+                                                             labels=df.labels.where(df.index != i, labels))
+    report = dblock.check(df)
+    assert report.find('label in validation only').items == [120] and report.bad == [0, 120]
+    assert 'Without the bad items' in report.find('label in validation only').what
+    dls = dblock.dataloaders(df, bs=8, num_workers=0, device='cpu', skip_bad=True)
+    assert '2 of 134' in capsys.readouterr().out and len(dls.train_ds) + len(dls.valid_ds) == 132
 
 @pytest.mark.parametrize('change,kind', [
     (lambda v, i: v*2 - 1, 'neither 0 nor 1'), (lambda v, i: v*.9, 'neither 0 nor 1'),

@@ -70,7 +70,7 @@ def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
 ROOMS = '''checks ahead draws decode fused functions progress checkpoint precision downloads findings doctor results
-    drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
+    fits drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz questions questionnaire bears all'''.split()
 
 def test_all_holds_every_module():
