@@ -42,7 +42,7 @@ def targets_of(dl) -> list:
 # %% ../nbs/lib/fits.ipynb #86c85a5e
 def ends_of(model:nn.Module) -> tuple:
     "The first and the last layer that have weights of their own; the model itself if none has."
-    layers = [m for m in model.modules() if next(m.parameters(recurse=False), None) is not None] or [model]
+    layers = [m for m in model.modules() if any(p is not None for p in m._parameters.values())] or [model]
     return layers[0], layers[-1]
 
 def trained_stats(model:nn.Module) -> list|None:
@@ -296,9 +296,10 @@ def _look_at_outputs(learn, out):
         looked |= {True, False}
 
 def _look_at_pictures(learn):
-    stats = trained_stats(learn.model)
-    if not stats or learn.training or isinstance(learn.dl, list): return
+    if learn.training or isinstance(learn.dl, list): return
     if isinstance(getattr(learn.dl, 'dataset', None), Datasets): return # brought to fit
+    stats = trained_stats(learn.model)
+    if not stats: return
     x = learn.xb[0]
     is_raw = x.ndim == 4 and x.is_floating_point() and 0 <= x.min() <= x.max() <= 1 and x.max() - x.min() > 0.8
     if is_raw: tell_once(learn, not_normalised(stats))

@@ -19,10 +19,11 @@ from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, chec
 from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .metrics import mk_metric, column_heads
-from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
-                                label_of, draw_in_titles, draw_side_by_side, draw_losses)
+from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
+from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
+                                label_of, draw_results, draw_losses)
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -635,12 +636,15 @@ def _decoded(self:Learner, xb, dec):
 def predict(self:Learner,
     item, # A file, picture or row, as `dls.test_dl` takes them
 ) -> tuple:
-    "(decoded label, decision, probabilities) for one item; tuples of such if there are several targets."
+    """(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item.
+
+    Tuples of such if there are several targets."""
     check_opens_items(self.dls)
-    b = self.dls.test_dl([check_one_item(item)]).one_batch() # typed: a point is decoded with the size of its picture
+    dl = self.dls.test_dl([check_one_item(item)])
+    b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     dec, preds, samples = first_item(dec), first_item(preds), self._decoded(b, dec)
-    return label_of(samples, self._n_inp, dec), dec, preds
+    return as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
@@ -654,11 +658,10 @@ def _true_and_decided(self:Learner, dl, max_n):
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
+    "Draw samples as the model saw them, the target above the prediction; what is no label side by side, target first."
     dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
-    is_label = isinstance(pairs[0][0][-1], (str, L))
-    (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
+    draw_results(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/07_learner.ipynb #6ae7d7fa
 class MixedPrecision(Callback):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['in_order', 'to_score', 'join_batches', 'each_loss', 'n_counted', 'as_targets', 'first_item', 'label_of', 'in_words',
-           'draw_in_titles', 'draw_side_by_side', 'draw_losses']
+           'is_label', 'draw_in_titles', 'draw_side_by_side', 'draw_results', 'draw_losses']
 
 # %% ../nbs/lib/results.ipynb #77945f41
 from .core import *
@@ -95,15 +95,19 @@ def label_of(
 # %% ../nbs/lib/results.ipynb #34b6df6a
 def in_words(v) -> str:
     "A label, or several, in a title."
-    if isinstance(v, str): return v
+    if not isinstance(v, (list, tuple, L)): return str(v)
     return '; '.join(map(str, v)) or '(none)'
+
+def is_label(v) -> bool:
+    "Is `v` a label or several, rather than numbers, points or a picture?"
+    return isinstance(v, (str, L)) or not (isinstance(v, Tensor) or hasattr(v, 'show'))
 
 def draw_in_titles(pairs, nrows=None, ncols=None, figsize=None):
     "Draw the picture of each pair (sample, decided sample), with the true label above the decided one."
     for (true,pred),ax in zip(pairs, get_grid(len(pairs), nrows, ncols, figsize)):
         show_value(true[0], ax)
         colour = 'darkgreen' if true[-1] == pred[-1] else 'firebrick'
-        ax.set_title(f'{in_words(true[-1])}\n{in_words(pred[-1])}', fontsize=9, color=colour)
+        ax.set_title(f'{in_words(true[-1])}\n{in_words(pred[-1])}', fontsize=9, color=colour, parse_math=False)
 
 # %% ../nbs/lib/results.ipynb #332b87a4
 def draw_side_by_side(pairs, nrows=None, ncols=None, figsize=None):
@@ -113,6 +117,12 @@ def draw_side_by_side(pairs, nrows=None, ncols=None, figsize=None):
     for (sample,title),ax in zip(titled, get_grid(len(titled), nrows, ncols, figsize)):
         for v in sample: show_value(v, ax)
         ax.set_title(title, fontsize=9)
+
+# %% ../nbs/lib/results.ipynb #e5706342
+def draw_results(pairs, nrows=None, ncols=None, figsize=None):
+    "Draw pairs (sample, decided sample): labels as titles, what is no label side by side."
+    draw = draw_in_titles if is_label(pairs[0][0][-1]) else draw_side_by_side
+    draw(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/lib/results.ipynb #0aa3a48b
 def draw_losses(
