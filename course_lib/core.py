@@ -19,7 +19,7 @@ def _prepare_torch():
 _prepare_torch()
 
 # %% ../nbs/lib/core.ipynb #19229d1f
-import math, random, tempfile
+import importlib.util, math, random, sys, tempfile
 from contextlib import contextmanager
 from functools import partial
 import numpy as np
@@ -208,15 +208,37 @@ def full_data() -> bool:
     raise ValueError(f"COURSE_DATA is {value!r}; set it to 'sample' (the default) or to 'full'")
 
 # %% ../nbs/lib/core.ipynb #36d95883
-_torchvision_lib = None # a torch.library.Library un-declares its operators when it is collected
+_declared = None # a torch.library.Library un-declares its operators when it is collected
 
+def _load_operators(folder):
+    "Load torchvision's compiled operators from `folder`, as it does itself a moment later."
+    for file in Path(folder).glob('_C.*'):
+        try: torch.ops.load_library(str(file))
+        except (ImportError, OSError): pass
+
+def _declare_operators(folder):
+    "Declare the operators that torchvision needs in order to be imported, unless they can be loaded."
+    global _declared
+    _load_operators(folder)
+    if hasattr(torch.ops.torchvision, 'nms'): return
+    _declared = torch.library.Library('torchvision', 'FRAGMENT')
+    arguments = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
+    for op in 'nms', 'qnms': _declared.define(op + arguments)
+
+# %% ../nbs/lib/core.ipynb #21b64843
+class _BeforeTorchvision:
+    "Declares the operators when torchvision is about to be imported."
+    def find_spec(self, name, path=None, target=None):
+        if name != 'torchvision': return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None: _declare_operators(Path(spec.origin).parent)
+        return spec
+
+if 'torchvision' not in sys.modules and torch.version.cuda is None: sys.meta_path.insert(0, _BeforeTorchvision())
+
+# %% ../nbs/lib/core.ipynb #2e5c8667
 def import_torchvision():
     "The `torchvision` module, also beside a torch that was built without CUDA."
-    global _torchvision_lib
-    import sys
-    if 'torchvision' not in sys.modules and torch.version.cuda is None and not hasattr(torch.ops.torchvision, 'nms'):
-        _torchvision_lib = torch.library.Library('torchvision', 'FRAGMENT')
-        arguments = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
-        for op in 'nms', 'qnms': _torchvision_lib.define(op + arguments)
     import torchvision
     return torchvision
