@@ -5,7 +5,7 @@ import pytest, torch
 from course_lib import quiz as engine
 from course_lib.cards import DONE, NOTED, PASS, TRY_AGAIN
 from course_lib.questions import questions
-from course_lib.quiz import Progress, Quiz, Words
+from course_lib.quiz import Progress, Quiz
 from tests.helpers import for_each, numbered, quiz
 
 # ---------------------------------------------------------------- answers
@@ -24,8 +24,8 @@ class Hostile:
     def __getattribute__(self, name): raise Silent
     __len__ = __iter__ = __eq__ = __hash__ = __bool__ = __repr__ = lambda self: (_ for _ in ()).throw(Silent())
 
-ODD = dict(array=np.zeros(3), series=pd.Series(['a']), frame=pd.DataFrame({'a': [1]}), na=pd.NA, nat=pd.NaT, itself=holds_itself(),
-           huge=10**400, unprintable=10**5000, sparse=torch.eye(3).to_sparse(), meta=torch.zeros(3, device='meta'),
+ODD = dict(array=np.zeros(3), series=pd.Series(['a']), frame=pd.DataFrame({'a': [1]}), na=pd.NA, nat=pd.NaT,
+           itself=holds_itself(), huge=10**400, unprintable=10**5000, sparse=torch.eye(3).to_sparse(), meta=torch.zeros(3, device='meta'),
            silent=Silent(), hostile=Hostile(), many=torch.zeros(2_000_000), long=[0]*2_000_000, inf=float('inf'),
            deep=eval('['*80 + ']'*80), nested=torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)]))
 
@@ -76,7 +76,8 @@ def test_loose_values_in_the_notebook():
 
 # ---------------------------------------------------------------- ticks
 
-@pytest.mark.parametrize('ticks,k', [([1, 2], 2), ((3,), 1), (4, 1), ('1, 5', 2), ({1, 2, 3}, 3), (torch.tensor([1, 2]), 2), ([], 0)])
+TICKS = [([1, 2], 2), ((3,), 1), (4, 1), ('1, 5', 2), ({1, 2, 3}, 3), (torch.tensor([1, 2]), 2), ([], 0)]
+@pytest.mark.parametrize('ticks,k', TICKS)
 def test_a_part_of_the_points_is_noted(ticks, k):
     z = quiz()
     card = z.check('A', ticks)
@@ -155,7 +156,8 @@ def test_a_byte_order_mark_is_no_damage(kept):
     z = Quiz(questions, kept, 'course')
     assert z.progress().body.startswith('2 of') and [o.name for o in kept.path.parent.glob('*damaged*')] == []
 
-@pytest.mark.parametrize('text', ['['*100_000, '{"questions":'*50_000, '{"questions": {"1": ' + '['*100_000, '9'*5000], ids=len)
+DEEP = ['['*100_000, '{"questions":'*50_000, '{"questions": {"1": ' + '['*100_000, '9'*5000]
+@pytest.mark.parametrize('text', DEEP, ids=len)
 def test_deep_nesting_is_damage(kept, text):
     kept.path.write_text(text)
     z = Quiz(questions, kept, 'course')
@@ -187,5 +189,3 @@ def test_a_file_that_cannot_be_read_is_left_alone(kept):
     z = Quiz(questions, kept, 'course')
     assert z.check(1, z[1].right).passed
     assert z.progress().body.startswith('1 of') and 'cannot be read' in z.progress().text() and kept.path.is_dir()
-
-def test_projects_are_of_the_kind_that_is_ticked(): assert all(isinstance(q, Words) for q in questions if not q.numbered)
