@@ -1251,11 +1251,13 @@ def _what(o):
 
 def check_dls(dls):
     "Several loaders. Raises `TypeError`."
-    if hasattr(dls, '__getitem__') and hasattr(dls, 'train') and not isinstance(dls, nn.Module): return dls
+    is_one_loader = hasattr(dls, 'one_batch') and not hasattr(dls, 'train')
+    wrong = nn.Module, str, list, tuple, dict, type(None)
+    if not (isinstance(dls, wrong) or hasattr(dls, 'dataloaders') or is_one_loader): return dls
     advice = ''
     if isinstance(dls, nn.Module): advice = ' The data come before the model.'
     elif hasattr(dls, 'dataloaders'): advice = ' A block makes them from a source: `block.dataloaders(source)`.'
-    elif hasattr(dls, 'one_batch'): advice = ' Bundle two loaders: `DataLoaders(train_dl, valid_dl)`.'
+    elif is_one_loader: advice = ' Bundle two loaders: `DataLoaders(train_dl, valid_dl)`.'
     raise TypeError(f'Learner(dls, model, ...): `dls` must be `DataLoaders`, not {_what(dls)}.{advice}')
 
 def check_model(model):
