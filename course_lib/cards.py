@@ -138,7 +138,8 @@ PASS, TRY_AGAIN, UNANSWERED, NOTED, SELF_ASSESSED = 'PASS', 'TRY AGAIN', 'NOT AN
 DONE = PASS, SELF_ASSESSED # nothing is left to do
 
 _grey = '#6b7079'
-_colours = {PASS: '#1e7e45', TRY_AGAIN: '#b35c00', SELF_ASSESSED: '#2f6fc4', NOTED: '#2f6fc4'} # contrast with white: 4.5 or more
+_colours = {PASS: '#1e7e45', TRY_AGAIN: '#b35c00', SELF_ASSESSED: '#2f6fc4'} # contrast with white: 4.5 or more
+_colours[NOTED] = _colours[SELF_ASSESSED]
 
 # %% ../nbs/lib/cards.ipynb #b99dca9f
 class Card:
