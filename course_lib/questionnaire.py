@@ -9,6 +9,7 @@ __all__ = ['ask', 'check', 'hint', 'solution', 'progress', 'course_quiz']
 import sys
 from .cards import *
 from .quiz import *
+from .terminal import *
 from .questions import questions
 
 # %% ../nbs/13_questionnaire.ipynb #cc73abd8
