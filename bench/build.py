@@ -1,6 +1,6 @@
 """Seconds to build `DataLoaders` from a table of 2 000, 20 000 and 100 000 rows: course_lib beside fastai.
 
-Files and labels come from the table by `ColReader`, and once more by functions of a row, as the book has both. The vocab
+Files and labels come from the table by `ColReader`, and once more by functions of a row: the book has both. The vocab
 is found. course_lib looks at every file and every label meanwhile; fastai looks at the labels for training only. No
 picture is opened. The block is made anew each time: fastai's keeps the vocab that it has found.
 """
