@@ -22,16 +22,22 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'warn_of_unused', 'kind_of_item', 'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good',
            'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
            'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
-           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'ask_for_a_loss',
-           'check_columns', 'check_average', 'one_number', 'check_metric_made', 'check_metric_callable',
-           'check_event_names', 'check_callback', 'check_loader', 'check_some_targets', 'check_names_loss',
-           'check_n_epoch', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_group', 'check_opens_items',
+           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking',
+           'looking', 'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
+           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'one_number',
+           'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_only_one',
+           'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable', 'check_parts', 'check_loss',
+           'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches', 'check_some_targets',
+           'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each',
+           'check_trainable', 'check_opt', 'check_group', 'check_opens_items', 'check_one_item', 'check_decided',
            'check_shows', 'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file',
            'other_stats', 'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice',
-           'out_of_reach', 'no_numbers', 'check_fractions', 'check_num_it', 'check_blew_up_later', 'check_same_shapes',
-           'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
+           'out_of_reach', 'no_numbers', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses',
+           'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name',
+           'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats',
+           'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
+           'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
            'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
            'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
            'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
@@ -43,7 +49,7 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 import course_lib
 from .core import *
 
@@ -1024,6 +1030,92 @@ def check_class_numbers(inp,    # Activations, with the classes along `axis`
                          'For rows of 0s and 1s use BCEWithLogitsLossFlat, for numbers MSELossFlat.')
     check_same_items(inp[..., 0], targ, f'(The classes of the prediction are along axis {axis}.)')
 
+# %% ../nbs/lib/checks.ipynb #c78897b2
+class Looking:
+    "May a check wait for values, and warn of what it sees? Of how many values can be said that they are no accident?"
+    waits, warns, enough = True, True, 8
+
+@contextmanager
+def looking(waits:bool, warns:bool=True):
+    "A block of a training loop, in which checks wait and warn only if it says so, and of many values only."
+    changed = dict(waits=Looking.waits and waits, warns=Looking.warns and warns, enough=100)
+    with ExitStack() as stack:
+        for k,v in changed.items(): stack.enter_context(setting(Looking, k, v))
+        yield
+
+# %% ../nbs/lib/checks.ipynb #e7e94a28
+def _where_odd(odd, targ):
+    "The first place where `odd` is true: what the target is, and where."
+    item, *rest = odd.nonzero()[0].tolist() if odd.ndim else [0]
+    return f'the target of item {item}{f" in column {rest[-1]}" if rest else ""} is {targ[odd][0].item():g}'
+
+def check_targets_finite(targ):
+    "Raise `ValueError` if a target is not a number, or infinite."
+    if not Looking.waits or not targ.is_floating_point() or targ.isfinite().all(): return
+    raise ValueError(f'In this batch {_where_odd(~targ.isfinite(), targ)}: it would make the loss nan, and then the '
+                     'whole model. Look for missing labels.')
+
+def check_targets_between(targ):
+    "Raise `ValueError` unless each target says how sure it is that a class is there, from 0 to 1."
+    if not Looking.waits or targ.dtype == torch.bool: return
+    odd = ~((targ >= 0) & (targ <= 1))
+    if not odd.any(): return
+    raise ValueError(f'In this batch {_where_odd(odd, targ)}, but binary cross-entropy needs 1 for a class that is '
+                     'there, 0 for one that is not, or a number in between. For targets of -1 and 1 use '
+                     '`(targ > 0).float()`; a nan comes from a missing label.')
+
+# %% ../nbs/lib/checks.ipynb #12810937
+def check_known_classes(
+    targ,        # Class numbers
+    n:int,       # How many columns the prediction has
+    ignore=None, # A number that stands for "no class here"
+):
+    "Raise `ValueError` unless each class number is that of a column."
+    if not Looking.waits: return
+    odd = (targ < 0) | (targ >= n)
+    if targ.is_floating_point(): odd |= targ != targ.floor() # so is a nan
+    if ignore is not None: odd &= targ != ignore
+    if not odd.any(): return
+    raise ValueError(f'In this batch {_where_odd(odd, targ)}, but the prediction has {n} column{"s"*(n != 1)}: class '
+                     f'numbers from 0 to {n-1} are expected. End the model in as many outputs as there are classes, '
+                     'and leave out items that have none.')
+
+# %% ../nbs/lib/checks.ipynb #5217b171
+def _weights_of(func): # A loss of torch
+    return {k: w for k in ('weight', 'pos_weight') if isinstance(w := getattr(func, k, None), Tensor)}
+
+def check_class_weights(func):
+    "Raise `ValueError` unless the weights that a loss of torch holds are numbers from 0 up."
+    for k,w in _weights_of(func).items():
+        odd = ~(w.isfinite() & (w >= 0)).reshape(-1)
+        if not odd.any(): continue
+        at = int(odd.nonzero()[0])
+        raise ValueError(f'{k} of class {at} is {w.reshape(-1)[at].item():g}, but a weight is a number from 0 up. '
+                         'If you divide by how often a class is there, put `.clamp(min=1)` behind the count.')
+
+# %% ../nbs/lib/checks.ipynb #0796300e
+def _weight_fits(func, w, shape):
+    if isinstance(func, nn.CrossEntropyLoss): return w.shape == shape[-1:]
+    try: return torch.broadcast_shapes(w.shape, shape) == shape
+    except RuntimeError: return False
+
+def check_weights_fit(
+    func,  # A loss of torch
+    shape, # That of the predictions, with the classes last
+):
+    "Raise `ValueError` unless the loss holds a weight for each class."
+    for k,w in _weights_of(func).items():
+        if _weight_fits(func, w, shape): continue
+        raise ValueError(f'{k} has {w.numel()} numbers, but the prediction has {shape[-1]} classes: one for each class '
+                         'is expected, in the order of `dls.vocab`.')
+
+# %% ../nbs/lib/checks.ipynb #6518ea1f
+def check_one_target(n:int):
+    "Raise `ValueError` if each item has several targets, which no loss of the course compares alone."
+    if n < 2: return
+    raise ValueError(f'Each item has {n} targets, and how much each counts is for you to say: pass a loss_func of '
+                     '(prediction, target 1, target 2, ...), such as the sum of a loss for each.')
+
 # %% ../nbs/lib/checks.ipynb #f662157a
 def ask_for_a_loss(y): # A target
     "Raise `ValueError`: `y` does not say which loss it needs."
@@ -1041,14 +1133,67 @@ def check_columns(inp, targ):
 
 def check_average(average, known):
     "Raise `ValueError` unless `average` is one of `known`."
-    if average in known: return
+    if average in list(known): return
     raise ValueError(f'average is {average!r}; it must be one of {", ".join(map(repr, known))}')
+
+# %% ../nbs/lib/checks.ipynb #186967e3
+def check_zeros_and_ones(targ) -> Tensor: # 0-d: is there a target that says neither?
+    "Raise `ValueError`, if it may look, unless each target says 1 (the class is there) or 0 (it is not)."
+    odd = (targ != 0) & (targ != 1)
+    if not Looking.waits or not odd.any(): return odd.any()
+    raise ValueError(f'For a metric {_where_odd(odd, targ)}, but 1 for a class that is there and 0 for one that is not '
+                     'are expected. Say what is there first: `targ > 0` for targets of -1 and 1, `targ > 0.5` for '
+                     'soft ones. For class numbers use accuracy.')
+
+# %% ../nbs/lib/checks.ipynb #914099b5
+def check_thresh(
+    thresh,           # A number, or one for each class: a list, an array, a tensor
+    like:Tensor,      # What is compared with it, with the classes last
+    within:bool=True, # Must it lie between 0 and 1?
+):                    # A number, or a tensor with one for each class
+    "`thresh`, ready to be compared with `like`. Raises `ValueError`, or `TypeError` for what is no number."
+    is_text = thresh is None or isinstance(thresh, str) # of which numpy would make numbers
+    try: t = np.asarray('none' if is_text else to_cpu(thresh), dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise TypeError(f'thresh={brief(thresh)}: a number is expected, or a list with one for each class.') from None
+    if len(t) not in (1, n := like.shape[-1]):
+        raise ValueError(f'{len(t)} thresholds for {n} classes: give one number, or one for each class.')
+    if np.isnan(t).any() or (within and ((t < 0) | (t > 1)).any()):
+        raise ValueError(f'thresh={brief(thresh)}: it is compared with a probability, so between 0 and 1 is expected.')
+    return float(t[0]) if len(t) == 1 else torch.as_tensor(t).to(like)
+
+# %% ../nbs/lib/checks.ipynb #da8d4e70
+def check_labels(labels, n:int) -> list:
+    "`labels` as numbers of columns, all below `n`. Raises `ValueError`."
+    try: numbers = [operator.index(o) for o in to_cpu(labels) if not isinstance(o, (bool, np.bool_))]
+    except TypeError: numbers = []
+    if numbers and len(numbers) == len(labels) and all(0 <= o < n for o in numbers): return numbers
+    raise ValueError(f'labels={brief(labels)}: a list of columns is expected, numbers from 0 to {n-1}.')
+
+# %% ../nbs/lib/checks.ipynb #f447fac8
+def _look_like_probabilities(inp):
+    "Are all values within 0..1, not all alike, and enough to say so?"
+    low, high = (v.item() for v in inp.aminmax())
+    if low < 0 or high > 1 or low == high or inp.numel() < Looking.enough: return False
+    return inp.numel() >= 500 or inp.mean().item() > 0.2
+
+def warn_of_probabilities(inp):
+    "Warn, at the line that called the metric, if what is taken for activations look like probabilities."
+    if not (Looking.waits and Looking.warns and inp.numel()) or not _look_like_probabilities(inp): return
+    warnings.warn(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
+                  "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
+                  "`sigmoid=False`; if they come from the model, let it end without a sigmoid.", stacklevel=4)
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
     "The number `v` of the metric `name` as a Python float. Raises `ValueError` if it is a row or a table."
     if not getattr(v, 'ndim', 0): return float(v)
     raise ValueError(f'the metric {name} must give one number for a batch, but gave shape {tuple(v.shape)}')
+
+def about_metric(name, targs) -> str:
+    "Which metric failed, and what it was given."
+    n = f'; each item has {len(targs)} targets, so it needs as many arguments after the predictions'
+    return f'This happened in the metric {name}{n if len(targs) > 1 else ""}.'
 
 def check_metric_made(m):
     "Raise `TypeError` if the metric `m` is a class, not yet an object."
@@ -1071,6 +1216,21 @@ def check_event_names(cls, events):
         did_you_mean = f" Did you mean {near[0]}?" if near else ''
         raise TypeError(f"{cls.__name__}.{k}: there is no such event, so it would never run.{did_you_mean}")
 
+def check_only_one(cb, learn):
+    "Raise `ValueError` if the learner has a callback of its own of just this class, such as its `Recorder`."
+    kind = type(cb)
+    if kind not in getattr(learn, 'default_cbs', ()) or not any(type(o) is kind for o in learn.cbs): return
+    raise ValueError(f"This learner has a {kind.__name__} already, and two would get in each other's way: it is "
+                     f"`learn.{cb.name}`. Yours takes its place in `Learner(..., cbs={kind.__name__}(...))`.")
+
+def own_instead(
+    classes,  # Of callbacks that every learner gets
+    cbs:list, # Those given to this one
+) -> list:
+    "The callbacks of a new learner: one of yours takes the place of the default one of its class."
+    kinds = [o if isinstance(o, type) else type(o) for o in cbs]
+    return [*(c for c in classes if c not in kinds), *cbs]
+
 def check_callback(
     cb,        # What is to be added
     learn,     # The learner to which it is added
@@ -1079,17 +1239,104 @@ def check_callback(
     "A callback whose name hides no other attribute of the learner. Raises `TypeError` or `ValueError`."
     if not isinstance(cb, cls):
         raise TypeError(f"A callback must be an instance of {cls.__name__}, not {type(cb).__name__}.")
+    check_only_one(cb, learn)
     if isinstance(getattr(learn, cb.name, cb), cls): return cb
     raise ValueError(f"A callback cannot be called {cb.name!r}: the learner has an attribute of this name. "
                      "Rename the class.")
 
+# %% ../nbs/lib/checks.ipynb #20f967c0
+def _what(o):
+    "A class by its name, anything else with its type."
+    return f'the class {o.__name__}' if isinstance(o, type) else f'a {type(o).__name__}'
+
+def check_dls(dls):
+    "Several loaders. Raises `TypeError`."
+    is_one_loader = hasattr(dls, 'one_batch') and not hasattr(dls, 'train')
+    wrong = nn.Module, str, list, tuple, dict, type(None)
+    if not (isinstance(dls, wrong) or hasattr(dls, 'dataloaders') or is_one_loader): return dls
+    advice = ''
+    if isinstance(dls, nn.Module): advice = ' The data come before the model.'
+    elif hasattr(dls, 'dataloaders'): advice = ' A block makes them from a source: `block.dataloaders(source)`.'
+    elif is_one_loader: advice = ' Bundle two loaders: `DataLoaders(train_dl, valid_dl)`.'
+    raise TypeError(f'Learner(dls, model, ...): `dls` must be `DataLoaders`, not {_what(dls)}.{advice}')
+
+def check_model(model):
+    "A model. Raises `TypeError`."
+    if isinstance(model, nn.Module): return model
+    advice = ' `vision_learner(dls, arch)` takes the name or the function of an architecture.'
+    if isinstance(model, type): advice = f' Put brackets behind it: `{model.__name__}(...)`.'
+    raise TypeError(f'Learner(dls, model, ...): `model` must be a PyTorch model, an `nn.Module`, not '
+                    f'{repr(model) if isinstance(model, str) else _what(model)}.{advice}')
+
+def check_callable(name, f, example):
+    "Raise `TypeError` unless the learner's argument `f` can be called, and is an object if it is a loss."
+    is_loss_class = name == 'loss_func' and isinstance(f, type)
+    if callable(f) and not is_loss_class: return
+    advice = f'Put brackets behind it: `{f.__name__}()`.' if is_loss_class else f'An example is {example}.'
+    raise TypeError(f'{name} must be a function, not {repr(f) if isinstance(f, str) else _what(f)}. {advice}')
+
+# %% ../nbs/lib/checks.ipynb #e5788509
+def check_parts(learn):
+    "Raise `TypeError` or `ValueError` unless the learner was given functions and numbers that it can work with."
+    if learn.loss_func is not None: check_callable('loss_func', learn.loss_func, '`BCEWithLogitsLossFlat()`')
+    check_callable('opt_func', learn.opt_func, '`Adam`, or a class of `torch.optim`')
+    check_callable('splitter', learn.splitter, '`trainable_params`: it is called with the model')
+    for name in 'lr', 'wd':
+        if (v := getattr(learn, name)) is not None: check_hyper(name, v)
+
+# %% ../nbs/lib/checks.ipynb #ff55e5ca
+def check_loss(loss) -> Tensor:
+    """The result of a loss function. Raises `TypeError` unless it is a tensor.
+
+    Raises `ValueError` unless it holds one number, in training one with a gradient."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(f'The loss function gave {_what(loss)} ({brief(loss, 60)}), but a tensor with one number is '
+                        'expected, without `.item()`.')
+    if loss.numel() != 1:
+        raise ValueError(f"The loss function gave {loss.numel()} numbers, of shape {tuple(loss.shape)}, but one for "
+                         "the whole batch is expected: take the mean, or leave out `reduction='none'`.")
+    if not torch.is_grad_enabled() or loss.requires_grad: return loss
+    raise ValueError('The loss has no gradient, so nothing can be learnt from it. It must be computed from the '
+                     'predictions by differentiable steps: no `argmax`, comparison, `.detach()`, numpy or new tensors.')
+
+def loss_of(loss_func, pred, targets:tuple, waits=True) -> Tensor:
+    "The loss of a batch, looked at. If several targets do not fit the loss function, the `TypeError` says so."
+    try:
+        with looking(waits): return check_loss(loss_func(pred, *targets))
+    except TypeError as e:
+        if len(targets) > 1: e.add_note(f'Each item has {len(targets)} targets: the loss function is called with '
+                                        f'(prediction, target 1, ..., target {len(targets)}).')
+        raise
+
+# %% ../nbs/lib/checks.ipynb #7247385e
+@contextmanager
+def naming_one_item(
+    learn, # The learner whose model is called in the block
+):
+    "PyTorch's error about a batch of one item becomes a `ValueError` that says which number to change."
+    try: yield
+    except ValueError as e:
+        if 'Expected more than 1' not in str(e) or len(learn.xb[0]) != 1: raise
+        dl = learn.dls.train
+        sizes = f"bs={getattr(dl, 'bs', '?')}, training items: {len(dl.dataset)}" if hasattr(dl, 'dataset') else ''
+        raise ValueError(f'This training batch has one item ({sizes}), and batch-norm needs at least two, to take '
+                         'their mean. Take a larger `bs`, or `drop_last=True` if only the last batch is so short. '
+                         'With a single training item, add others.') from e
+
 # %% ../nbs/lib/checks.ipynb #a30c4af6
+def check_ds_idx(k) -> int:
+    "The number of a loader. Raises `TypeError` for anything else, such as the loader itself."
+    try: return operator.index(k)
+    except TypeError:
+        raise TypeError(f'ds_idx={brief(k, 60)}: 0 (training) or 1 (validation) is expected. '
+                        'A loader is given by its name: `dl=`.') from None
+
 def check_loader(
     dls,   # Several loaders
     k:int, # Which of them: 0 training, 1 validation
 ):
     "The loader `dls[k]`, if there is one and it has batches. Raises `ValueError`."
-    part = {0: 'training', 1: 'validation'}.get(k, f'no. {k}')
+    part = {0: 'training', 1: 'validation'}.get(check_ds_idx(k), f'no. {k}')
     try: dl = dls[k]
     except IndexError:
         raise ValueError(f"There is no {part} loader: `dls` holds {len(dls)}. "
@@ -1097,6 +1344,14 @@ def check_loader(
     if len(dl): return dl
     raise ValueError(f"The {part} loader has no batches: {len(dl.dataset)} samples, bs={getattr(dl, 'bs', '?')}, "
                      f"drop_last={getattr(dl, 'drop_last', '?')}. Take a smaller `bs`, or look at the splitter.")
+
+def check_batches(dl):
+    "A loader, or a list of batches. Raises `TypeError` for items that are still to be opened."
+    is_table = hasattr(dl, 'iloc')
+    if not is_table and hasattr(dl, '__iter__') and not isinstance(dl, (str, Path, Tensor, np.ndarray)):
+        if not isinstance(dl, (list, L)) or not dl or isinstance(dl[0], (tuple, list, dict, Tensor)): return dl
+    raise TypeError(f'dl={brief(dl, 80)}: a loader is expected, and these are items. `dl=dls.test_dl(items)` makes '
+                    'one of them, with_labels=True one with targets.')
 
 def check_some_targets(n):
     "Raise `ValueError` if none of the items of a validation had a target."
@@ -1109,15 +1364,40 @@ def check_names_loss(dls):
                      "Pass one: `Learner(dls, model, loss_func=...)`.")
 
 # %% ../nbs/lib/checks.ipynb #a92ab6f8
-def check_n_epoch(n):
-    "Raise `ValueError` unless `n` is a number of epochs."
-    if isinstance(n, int) and n >= 0: return
+def check_n_epoch(n) -> int:
+    "A number of epochs: a whole one, also of numpy or torch. Raises `ValueError`."
+    try: k = operator.index(n)
+    except TypeError: k = -1
+    if k >= 0: return k
     raise ValueError(f"n_epoch={n!r}: the number of epochs comes first, `fit(3, 1e-3)`.")
 
+def _one_hyper(name, v, form=''):
+    "`v`, of Python, numpy or torch, as a float from 0 up."
+    if isinstance(v, Tensor): v = v.detach()
+    try: number = math.nan if isinstance(v, (str, bytes, bool)) else float(v)
+    except (TypeError, ValueError): number = math.nan
+    if 0 <= number < math.inf: return number
+    raise ValueError(f'{name}={v!r}: a number from 0 up is expected{form}.')
+
+def check_hyper(name, v):
+    "`v` of the hyperparameter `name` in numbers of Python: a float, a list of them, or a slice. Raises `ValueError`."
+    one = partial(_one_hyper, name, form=', one for each group of parameters, or a slice such as `slice(1e-5, 1e-3)`')
+    if isinstance(v, slice): return slice(*(o if o is None else one(o) for o in (v.start, v.stop)))
+    if isinstance(v, (list, tuple, L)) or np.ndim(to_cpu(v)): return [one(o) for o in v]
+    return one(v)
+
+def top_rate(lr) -> float:
+    "The learning rate of the last group, in `lr` of any form. Raises `ValueError`."
+    v = check_hyper('lr', lr)
+    if isinstance(v, slice): return check_slice(v).stop
+    return v[-1] if isinstance(v, list) else v
+
 def check_slice(s:slice):
-    "A slice with an upper end. Raises `ValueError`."
-    if s.stop is not None: return s
-    raise ValueError(f"{s} has no upper end. Write `slice(1e-5, 1e-3)`, or `slice(1e-3)`.")
+    "A slice with an upper end, and no lower one of 0. Raises `ValueError`."
+    if s.stop is None: raise ValueError(f"{s} has no upper end. Write `slice(1e-5, 1e-3)`, or `slice(1e-3)`.")
+    if s.start != 0: return s
+    raise ValueError(f"{s} goes up by equal factors, and no factor leads away from 0. Begin above it, as in "
+                     "`slice(1e-5, 1e-3)`; to leave a group as it is, freeze it.")
 
 def check_one_for_each(values, n:int):
     "`n` values, one for each group of parameters. Raises `ValueError`."
@@ -1129,10 +1409,17 @@ def check_trainable(groups):
     if any(groups): return groups
     raise ValueError("There is nothing to train: the splitter returned no parameters.")
 
-def check_group(k:int, n_groups:int):
-    "Raise `ValueError` unless `k` is one of the groups, counted from the first or, below 0, from the last."
-    if -n_groups <= k < n_groups: return
-    raise ValueError(f"freeze_to({k}): this model has {n_groups} group(s) of parameters, counted from 0.")
+def check_opt(opt):
+    "What `opt_func` gave. Raises `TypeError` unless it is an optimiser."
+    if hasattr(opt, 'param_groups'): return opt
+    raise TypeError(f'opt_func gave {_what(opt)}, but an optimiser is expected, as `Adam(parameters, lr)` makes it.')
+
+def check_group(k:int, n_groups:int) -> int:
+    "Group `k`, which may be counted from the last by numbers below 0, counted from the first. Raises `ValueError`."
+    try:
+        if -n_groups <= operator.index(k) < n_groups: return operator.index(k) % n_groups
+    except TypeError: pass
+    raise ValueError(f"freeze_to({k!r}): this model has {n_groups} group(s) of parameters, counted from 0.")
 
 # %% ../nbs/lib/checks.ipynb #4f3b5a0a
 def check_opens_items(dls):
@@ -1140,6 +1427,21 @@ def check_opens_items(dls):
     if hasattr(dls, 'test_dl') and hasattr(dls.train_ds, 'decode'): return
     raise TypeError("`predict` needs data loaders that know how to open an item: those of a `DataBlock`. "
                     "Otherwise call `learn.model(x)`.")
+
+def check_one_item(item):
+    "One thing that a model can be asked about. Raises `TypeError` for none, and for several."
+    several = isinstance(item, (list, L, set, dict)) or hasattr(item, 'columns')
+    if item is not None and not several: return item
+    what = 'None' if item is None else f'a {type(item).__name__} of {len(item)}'
+    raise TypeError(f'`predict` takes one item, a file, a picture or a row, not {what}. For several: '
+                    '`learn.get_preds(dl=dls.test_dl(items))`. A row of a table is `df.iloc[0]`.')
+
+def check_decided(samples, loss_func):
+    "Samples with decisions that the data can read. Raises `TypeError` if there are none."
+    if samples: return samples
+    raise TypeError(f'{func_name(loss_func)} does not say how outputs become decisions, so there is nothing to show. '
+                    'Give the loss a method `decodes`, as those of chapter 05 have; with several outputs it returns '
+                    'a tuple.')
 
 def check_shows(value):
     "Raise `TypeError` unless this value can show itself."
@@ -1245,9 +1547,31 @@ def check_fractions(pcts):
     if min(pcts) >= 0 and math.isclose(sum(pcts), 1): return
     raise ValueError(f"The fractions must not be negative, and sum to 1: {pcts}")
 
-def check_num_it(n:int):
-    "Raise `ValueError` if a search for a learning rate is too short."
-    if n < 10: raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
+def check_num_it(n:int) -> int:
+    "The number of batches of a search for a learning rate. Raises `ValueError` if it is too short, or no number."
+    try: k = operator.index(n)
+    except TypeError: raise ValueError(f"num_it={n!r}: a whole number of batches is expected.") from None
+    if k >= 10: return k
+    raise ValueError(f"num_it={n}: ten batches are the least from which a rate can be read.")
+
+def check_rates(start, end):
+    "The first and the last rate of a search, as floats. Raises `ValueError`."
+    start, end = _one_hyper('start_lr', start), _one_hyper('end_lr', end)
+    if 0 < start < end: return start, end
+    raise ValueError(f"start_lr={start:g}, end_lr={end:g}: the search goes up from the first to the last, "
+                     "as from 1e-7 to 10.")
+
+def warn_of_few_losses(n:int):
+    "Warn that a rate is read from `n` losses."
+    if n >= 10: return
+    warnings.warn(f"Only {n} losses are left to read a learning rate from, so the suggestion is little more than a "
+                  "guess. Take num_it=100; if the loss blew up early, a lower `start_lr` or `end_lr`.", stacklevel=4)
+
+def check_moms(moms) -> tuple:
+    "The momentum at start, peak and end. Raises `ValueError`."
+    values = check_hyper('moms', moms)
+    if isinstance(values, list) and len(values) == 3 and max(values) < 1: return tuple(values)
+    raise ValueError(f"moms={moms!r}: three numbers below 1 are expected, as in (0.95, 0.85, 0.95).")
 
 def check_blew_up_later(n_left:int, n:int, lr:float):
     "Raise `ValueError` if of the `n` batches before the loss blew up none is left to read a rate from; `lr`: the last."
@@ -1304,6 +1628,17 @@ def find_pooling(
     raise ValueError("This model has no pooling layer among its children, so it is not clear where its body ends. "
                      "Pass `cut=`.")
 
+def check_arch(arch):
+    "A function that makes a model. Raises `TypeError`."
+    if callable(arch): return arch
+    raise TypeError(f'An architecture is a function such as `resnet18`, or the name of a model of timm, not {arch!r}.')
+
+def check_base_lr(lr) -> float:
+    "The learning rate of the head, one number: `fine_tune` spreads it over the groups itself. Raises `ValueError`."
+    lr = check_hyper('base_lr', lr)
+    if isinstance(lr, float): return lr
+    raise ValueError(f'base_lr={lr}: one number is expected, the rate of the head. The body gets `base_lr/lr_mult`.')
+
 def check_dropouts(
     ps:list, # Probabilities
     n:int,   # How many linear layers there are
@@ -1317,7 +1652,15 @@ def outputs_for(
     n_out=None, # The number that the user gave, if any
     sure=False, # Does the loss need exactly `dls.c`?
 ) -> int:
-    "How many outputs a model for `dls` needs. `ValueError` if they do not say, or say another number than `n_out`."
+    """How many outputs a model for `dls` needs.
+
+    `ValueError` if they do not say, say another number than `n_out`, or have several targets."""
+    columns = getattr(getattr(dls, 'train_ds', None), 'columns', [])
+    sizes = [str(c.find('c')) for c in columns[getattr(dls, 'n_inp', 1):]]
+    if len(sizes) > 1 and n_out is None:
+        raise ValueError(f"These data have {len(sizes)} targets, for which a model needs {' and '.join(sizes)} "
+                         "outputs. Say how many it shall have, `n_out=`, and how it is wrong, `loss_func=`.")
+    if len(sizes) > 1: return n_out
     try: c = dls.c
     except AttributeError:
         if n_out is not None: return n_out

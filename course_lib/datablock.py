@@ -30,7 +30,7 @@ def RandomSplitter(
     def _random(items):
         g = None if seed is None else torch.Generator().manual_seed(operator.index(seed))
         order = torch.randperm(len(items), generator=g).tolist()
-        cut = int(valid_pct*len(items))
+        cut = max(1, int(valid_pct*len(items))) if valid_pct else 0 # one of three items, too
         return L(order[cut:]), L(order[:cut])
     return _random
 

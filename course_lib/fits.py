@@ -14,9 +14,10 @@ import copy, warnings
 from collections import OrderedDict
 import torch.nn.functional as F
 from .core import *
-from .checks import (
-    check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers, not_normalised,
-    other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice, users_line)
+from course_lib.checks import (
+    check_dls, check_model, check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers,
+    not_normalised, other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice,
+    users_line)
 from .checkpoint import python_numbers
 from .dataloaders import Column, DataLoader, Datasets
 from .datablock import Categorize, CategoryMap, Pipeline
@@ -131,13 +132,14 @@ class Fitted:
     @property
     def dls(self): return self._dls
     @dls.setter
-    def dls(self, dls): self._dls = dls if self._model is None else fitting_dls(self, dls, before=self._dls)
+    def dls(self, dls):
+        self._dls = check_dls(dls) if self._model is None else fitting_dls(self, check_dls(dls), before=self._dls)
 
     @property
     def model(self): return self._model
     @model.setter
     def model(self, model):
-        before, self._model = self._model, model
+        before, self._model = self._model, check_model(model)
         try: self._dls = fitting_dls(self, self._dls)
         except ValueError:
             self._model = before
@@ -316,6 +318,7 @@ def _spoilt(model):
 
 def no_nan(learn, out:Tensor) -> Tensor:
     "The outputs `out`, if they are numbers. `ValueError` if the only one is not; a warning if it is one of several."
+    if not isinstance(out, Tensor): return map_tensors(partial(no_nan, learn), out) # several outputs
     bad = out.reshape(len(out), -1).isnan().any(1)
     if not bad.any(): return out
     text = no_numbers(_spoilt(learn.model), int(bad.sum()), len(out))

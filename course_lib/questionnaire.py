@@ -24,10 +24,11 @@ def ask(
 def check(
     n,                 # The question's number, or the letter of a project
     answer=...,        # A function, a tuple of values, a letter, or the numbers of the points that hold
+    *more,             # The other values, if the brackets of a tuple were forgotten
     strict:bool=False, # Raise `TryAgain` for anything but a pass?
 ) -> Card:
     "Judge `answer`: PASS, or TRY AGAIN with what the mistake means."
-    return _quiz.check(n, answer, strict)
+    return _quiz.check(n, answer, *more, strict=strict)
 
 # %% ../nbs/13_questionnaire.ipynb #9a848d90
 def hint(

@@ -9,8 +9,8 @@ __all__ = ['cnn_learner', 'load_in_order', 'efficientnet_lite0', 'resnet18', 're
 
 # %% ../nbs/09_transfer.ipynb #1913f1f5
 from .core import *
-from .checks import (advise_without_internet, check_dropouts, check_same_shapes, check_timm_name,
-                               find_pooling, outputs_for, warn_of_other_stats)
+from .checks import (advise_without_internet, check_arch, check_base_lr, check_dropouts, check_n_epoch,
+                               check_same_shapes, check_timm_name, find_pooling, outputs_for, warn_of_other_stats)
 from .datablock import *
 from .vision import *
 from .fits import loss_inside, remember_stats
@@ -82,7 +82,7 @@ def create_body(
 ) -> nn.Module:
     "A network without its last pooling and its classifier: an `nn.Sequential`, or a `TimmBody` for a timm name."
     if isinstance(arch, str): return TimmBody(_timm_model(arch, pretrained))
-    model = arch if isinstance(arch, nn.Module) else arch(pretrained=pretrained)
+    model = arch if isinstance(arch, nn.Module) else check_arch(arch)(pretrained=pretrained)
     if cut is None: cut = arch_notes(arch).get('cut')
     if callable(cut): return nn.Sequential(*cut(model))
     layers = list(model.children())
@@ -290,6 +290,7 @@ def fine_tune(self:Learner,
     **kwargs,        # For both parts, as in `fit_one_cycle`
 ):
     "Train the head with a frozen body, then the whole network, its early layers more gently. As in fastai."
+    epochs, freeze_epochs, base_lr = check_n_epoch(epochs), check_n_epoch(freeze_epochs), check_base_lr(base_lr)
     top = base_lr/2
     head_alone = dict(n_epoch=freeze_epochs, lr_max=slice(base_lr), pct_start=0.99)
     everything = dict(n_epoch=epochs, lr_max=slice(top/lr_mult, top), pct_start=pct_start, div=div)

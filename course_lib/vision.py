@@ -383,7 +383,9 @@ class OpenImage:
     "Open a picture as `cls`; `check_value` finds missing and empty files when the datasets are built."
     def __init__(self, cls=PILImage): self.cls, self.__name__ = cls, f'{cls.__name__}.create'
     def __call__(self, fn): return self.cls.create(fn)
-    def accepts(self, item): return isinstance(item, (str, os.PathLike, bytes, np.ndarray, Tensor, Image.Image))
+    def accepts(self, item):
+        kinds = str, os.PathLike, bytes, bytearray, np.ndarray, Tensor, Image.Image
+        return isinstance(item, kinds) or hasattr(item, 'read') # an open file
 
     def check_value(self, v):
         if isinstance(v, (str, os.PathLike)): check_file(v)
