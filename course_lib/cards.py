@@ -219,7 +219,8 @@ class Board(Card):
         read = [_first_place(o) for *_,o in self.rows]
         lines = [f'{a}  {b}' for a,b in zip(begin, read)]
         if max(map(len, lines)) > width: lines = [o for row in self.rows for o in _in_two_lines(row, width)]
-        return '\n'.join(filter(None, [self.head, textwrap.fill(self.body, width), '', *lines, md_to_text(self.foot, width)]))
+        body, foot = textwrap.fill(self.body, width), md_to_text(self.foot, width)
+        return '\n'.join(filter(None, [self.head, body, '', *lines, foot]))
 
 def _first_place(read):
     "The chapter and the first section: '05 losses, \"A\"' of '05 losses, \"A\" and \"B\"; 06 metrics, \"C\"'."

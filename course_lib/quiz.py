@@ -8,7 +8,7 @@ __all__ = ['paragraphs', 'unwrap', 'dedent', 'Wrong', 'Question', 'Judgement', '
            'Asked', 'TryAgain', 'Quiz']
 
 # %% ../nbs/lib/quiz.ipynb #3479f24f
-import datetime, functools, inspect, json, linecache, os, random, re, textwrap, time, warnings
+import datetime, functools, inspect, json, linecache, os, random, textwrap, time, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from .core import *

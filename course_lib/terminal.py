@@ -7,7 +7,7 @@ __all__ = ['words', 'leaving', 'how_to_type', 'alone', 'as_word', 'for_typing', 
            'values_are_open', 'typed', 'reply', 'converse', 'in_terminal']
 
 # %% ../nbs/lib/terminal.ipynb #ded803a8
-import ast, codeop, math, os, re, shutil, sys, textwrap, warnings
+import ast, codeop, os, re, shutil, sys, textwrap, warnings
 from contextlib import contextmanager, suppress
 from .core import *
 from .cards import *
@@ -177,7 +177,9 @@ def _read_code(text):
         compile(textwrap.dedent(text).strip(), '<answer>', 'exec')
     return text
 
-_read = dict(choice=lambda text: text.strip('\'"'), predict=read_values, words=read_values, code=_read_code)
+def _read_numbers(text): return [int(o) for o in re.findall('[^\\s,]+', text.strip('()[]'))]
+
+_read = dict(choice=lambda text: text.strip('\'"'), predict=read_values, words=_read_numbers, code=_read_code)
 _unread = {
     'code':    'This is not Python: {}. It does not count as a try.',
     'predict': 'This cannot be read as values of Python. Put text in quotes, and commas between the values.',
