@@ -147,8 +147,8 @@ def test_values(text): assert read_values(text) == VALUES[text]
 @pytest.mark.parametrize('text', ['nan', '-nan', 'NaN', 'torch.nan', "float('nan')", 'tensor(nan)', 'np.nan'])
 def test_not_a_number(text): assert math.isnan(read_values(text))
 
-UNREADABLE = ['', '(2, 2', 'no such thing', 'print(3)', '__import__("os")', '[o for o in [1]]', "'a'*10**9", '1/0', '-[1]',
-              '9**9**9', 'x.y()', '['*500, '-'*5000 + '1', 'tensor()', 'lambda: 3', 'a[0]']
+UNREADABLE = ['', '(2, 2', 'no such thing', 'print(3)', '__import__("os")', '[o for o in [1]]', "'a'*10**9", '1/0',
+              '-[1]', '9**9**9', 'x.y()', '['*500, '-'*5000 + '1', 'tensor()', 'lambda: 3', 'a[0]']
 @pytest.mark.parametrize('text', UNREADABLE, ids=lambda o: o[:20])
 def test_what_cannot_be_read_is_told(z, talk, text):
     with pytest.raises((ValueError, SyntaxError)): read_values(text)
