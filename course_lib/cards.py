@@ -165,11 +165,14 @@ class Card:
 
 # %% ../nbs/lib/cards.ipynb #4f79d3f4
 @patch
-def text(self:Card) -> str:
+def text(self:Card,
+         width:int=88, # Letters in a line
+        ) -> str:
     "The card for a terminal."
-    head = f'{self.status}   {self.head}' if self.status else self.head
+    head = textwrap.fill(f'{self.status}   {self.head}' if self.status else self.head, width)
     evidence = [f'{k}:\n' + textwrap.indent(v, '    ') for k,v in self.evidence]
-    parts = [head, md_to_text(self.body), *evidence, md_to_text(self.after), md_to_text(self.foot)]
+    body, after, foot = (md_to_text(o, width) for o in (self.body, self.after, self.foot))
+    parts = [head, body, *evidence, after, foot]
     return '\n\n'.join(filter(None, parts))
 
 # %% ../nbs/lib/cards.ipynb #98ec3455
@@ -207,11 +210,24 @@ class Board(Card):
         super().__init__(head, body, foot=foot, table=rows_to_html(rows))
         self.rows = rows
 
-    def text(self) -> str:
-        width = max(len(title) for _,title,_,_ in self.rows)
-        lines = [f'{n!s:>2}  {title:<{width}}  {state:<13}  {_first_place(read)}' for n,title,state,read in self.rows]
-        return '\n'.join(filter(None, [self.head, self.body, '', *lines, self.foot]))
+    def text(self,
+             width:int=120, # Letters in a line
+            ) -> str:
+        "The table for a terminal: a line for each row, or two where there is no room for one."
+        of_titles = max(len(title) for _,title,_,_ in self.rows)
+        begin = [f'{n!s:>2}  {title:<{of_titles}}  {state:<13}' for n,title,state,_ in self.rows]
+        read = [_first_place(o) for *_,o in self.rows]
+        lines = [f'{a}  {b}' for a,b in zip(begin, read)]
+        if max(map(len, lines)) > width: lines = [o for row in self.rows for o in _in_two_lines(row, width)]
+        body, foot = textwrap.fill(self.body, width), md_to_text(self.foot, width)
+        return '\n'.join(filter(None, [self.head, body, '', *lines, foot]))
 
 def _first_place(read):
     "The chapter and the first section: '05 losses, \"A\"' of '05 losses, \"A\" and \"B\"; 06 metrics, \"C\"'."
     return re.match('[^"]*("[^"]*")?', read)[0]
+
+def _in_two_lines(row, width):
+    "What, and where to read it, each in a line if there is room for it."
+    n, title, state, read = row
+    return [textwrap.fill(text, width, initial_indent=first, subsequent_indent=' '*4)
+            for first,text in ((f'{n!s:>2}  ', f'{title}: {state}'), (' '*4, _first_place(read)))]

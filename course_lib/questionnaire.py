@@ -10,6 +10,7 @@ import sys
 from .cards import *
 from .quiz import *
 from .lasting import *
+from .terminal import *
 from .questions import questions
 
 # %% ../nbs/13_questionnaire.ipynb #cc73abd8

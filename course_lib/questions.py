@@ -1180,7 +1180,7 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         Wrong('linear sum', {1: 40.0}, '''
             That is ten times the sum of the squares. The loss is their mean, and ten times the distance is a
             hundred times its square.'''),
-        Wrong('sum in tens', {1: 400.0}, 'That is the sum, one square of 20. The loss is the mean over all four numbers.'),
+        Wrong('sum in tens', {1: 400.0}, 'That is the sum, the square of 20. The loss is the mean of all four.'),
         Wrong('in tens over points', {1: 200.0}, '''
             You divided the sum of 400 by the number of points. The mean goes over all four numbers.'''),
         Wrong('no broadcasting', {2: 0.0}, '''

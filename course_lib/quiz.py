@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['paragraphs', 'unwrap', 'dedent', 'Wrong', 'Question', 'Judgement', 'Choice', 'as_points', 'Unreadable', 'Predict',
            'Code', 'Unfit', 'ready', 'shrink', 'smaller_list', 'smaller_tensors', 'Words', 'assessed', 'ticked',
-           'keeps_progress', 'Progress', 'Asked', 'TryAgain', 'Quiz', 'in_terminal']
+           'keeps_progress', 'Progress', 'Asked', 'TryAgain', 'Quiz']
 
 # %% ../nbs/lib/quiz.ipynb #3479f24f
-import ast, datetime, functools, inspect, json, linecache, os, random, re, textwrap, time, warnings
+import datetime, functools, inspect, json, linecache, os, random, textwrap, time, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from .core import *
@@ -929,80 +929,3 @@ def progress(self:Quiz) -> Board:
 
 @patch
 def _below_the_board(self:Quiz): return '\n\n'.join(filter(None, [*(f(self) for f in self.below), self._not_saved()]))
-
-# %% ../nbs/lib/quiz.ipynb #19127b3c
-def _read_answer(q, line):
-    "The answer in `line`, and for code in the lines that are typed after it."
-    if q.kind == 'choice': return line.strip('\'"')
-    if q.kind != 'code': return ast.literal_eval(line)
-    lines = [line]
-    while lines[-1].strip() and line.rstrip().endswith(':'): lines.append(input('... '))
-    return '\n'.join(lines)
-
-# %% ../nbs/lib/quiz.ipynb #893c3bc0
-def _for_typing(card):
-    "`card`, with what to type in a terminal in the place of what to write in a notebook."
-    for part in 'body', 'foot':
-        text = re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', getattr(card, part))
-        text = re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', text)
-        setattr(card, part, text)
-    return card
-
-# %% ../nbs/lib/quiz.ipynb #de337284
-_how_to_type = {
-    'choice':  'Type a letter.',
-    'predict': 'Type the values, with commas between them.',
-    'words':   'Type the numbers of the points that hold, with commas between them.',
-    'code':    'Type a function, which ends with an empty line; or a lambda; or what it returns.'}
-
-@patch
-def _reply(self:Quiz, q, line):
-    "The card, or the text, that answers `line`."
-    if line == 'hint': return _for_typing(self.hint(q.n))
-    if line == 'solution': return _for_typing(self.solution(q.n))
-    try: answer = _read_answer(q, line)
-    except (ValueError, SyntaxError):
-        return 'This cannot be read as values of Python. Put text in quotes, and commas between the values.'
-    return _for_typing(self.check(q.n, answer))
-
-@patch
-def _converse(self:Quiz, q):
-    "Ask question `q` until it is passed or given up."
-    card = self.ask(q.n)
-    card.foot = f'{_how_to_type[q.kind]} Or one of the words: hint, solution, quit.'
-    print(card)
-    while getattr(card, 'status', '') not in DONE:
-        line = input('> ').rstrip()
-        if line in ('quit', 'exit', 'q'): return
-        if not line.strip(): continue
-        card = self._reply(q, line)
-        print(card)
-
-# %% ../nbs/lib/quiz.ipynb #9eea11f6
-def _usage(quiz):
-    numbers = [q.n for q in quiz.questions.values() if q.numbered]
-    projects = ' or '.join(q.n for q in quiz.questions.values() if not q.numbered)
-    return f'''usage: course_quiz                       how far you are, and what to read next
-       course_quiz QUESTION              ask question {min(numbers)} to {max(numbers)}, or project {projects}
-       course_quiz QUESTION hint         the first hint
-       course_quiz QUESTION solution     a right answer, and why'''
-
-def in_terminal(
-    quiz:Quiz, # Who asks
-    argv:list, # The words after the command
-) -> int:
-    "The table of progress, a question, its hint or its solution. 0, or 2 for wrong words."
-    text, code = _usage(quiz), 0
-    if not argv: text = quiz.progress()
-    elif argv[0] not in ('-h', '--help'): text, code = _do(quiz, *argv)
-    if text is not None: print(text)
-    return code
-
-def _do(quiz, n, *words):
-    "What to print, and the code to end with, for question `n` and the words after it."
-    try: q = quiz[n]
-    except KeyError as e: return f'{e.args[0]}\n{_usage(quiz)}', 2
-    if words in (('hint',), ('solution',)): return quiz._reply(q, words[0]), 0
-    if words: return _usage(quiz), 2
-    try: return quiz._converse(q), 0
-    except (EOFError, KeyboardInterrupt): return '', 0 # the prompt has begun a line
