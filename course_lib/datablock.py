@@ -10,7 +10,7 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
            'Pipeline', 'DataBlock', 'get_grid', 'show_value', 'ColReader']
 
 # %% ../nbs/03_datablock.ipynb #6224f185
-import copy
+import copy, operator
 from itertools import chain
 from .core import *
 from .checks import *
@@ -28,9 +28,9 @@ def RandomSplitter(
     "A splitter that draws the validation items at random: those that fastai draws from the same seed."
     check_fraction(valid_pct)
     def _random(items):
-        g = None if seed is None else torch.Generator().manual_seed(seed)
+        g = None if seed is None else torch.Generator().manual_seed(operator.index(seed))
         order = torch.randperm(len(items), generator=g).tolist()
-        cut = int(valid_pct*len(items))
+        cut = max(1, int(valid_pct*len(items))) if valid_pct else 0 # one of three items, too
         return L(order[cut:]), L(order[:cut])
     return _random
 
@@ -176,8 +176,8 @@ class MultiCategorize(Categorize):
     def __init__(self, vocab=None, add_na=False): super().__init__(vocab, add_na=add_na)
 
     def names(self, value):
-        if is_missing(value): return []
-        return [n for n in check_label_list(value) if not is_missing(n)]
+        if are_texts(value): return value # the common case
+        return [] if is_missing(value) else [n for n in check_label_list(value) if not is_missing(n)]
     def found(self, lists): return check_not_encoded(super().found(lists), lists)
 
     def __call__(self, labels):
@@ -616,7 +616,8 @@ def test_set(self:Datasets,
     new.idxs, new.split_idx = list(range(len(items))), 1
     columns = self.columns if with_labels else self.columns[:self.n_inp]
     new.columns = [Column(c.fns[_start(c, item_at(new.all_items, 0), trained):]) for c in columns]
-    for c in new.columns: c.setup(new.all_items, None)
+    for c in new.columns:
+        with noting(about_getter, c, item_at(new.all_items, 0)): c.setup(new.all_items, None)
     return new
 
 # %% ../nbs/03_datablock.ipynb #7e0c26ac
@@ -667,4 +668,4 @@ def of_table(self:ColReader,
     columns = [table_column(df, c) for c in self.cols]
     if self.label_delim is not None:
         for c in columns: warn_of_missing_labels(c.name, int(c.isna().sum()), len(c))
-    return [self._joined(values) for values in zip(*([self._one(v) for v in c] for c in columns))]
+    return [self._joined(values) for values in zip(*([self._one(v) for v in c.tolist()] for c in columns))]

@@ -164,8 +164,9 @@ def find(self:Column, name:str):
 def each_item(f, items, at=None) -> list:
     "`f` of each item, or of those at the positions `at`. An error gets a note with the item's position."
     out, items, at = [], keep_types(items), range(len(items)) if at is None else at
+    read = partial(item_at, items) if hasattr(items, 'iloc') else items.__getitem__
     with noting(lambda: f'This happened at item {at[len(out)]}, when the datasets were built.'):
-        for i in at: out.append(f(item_at(items, i)))
+        for i in at: out.append(f(read(i)))
     return out
 
 # %% ../nbs/02_dataloaders.ipynb #809aa6f3

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['pad_modes', 'naming', 'orientation', 'grey_bytes', 'on_white', 'upright_rgb', 'has_notes', 'plain_jpeg_size',
-           'read_source', 'Encoded', 'open_source', 'power_of_two', 'times_smaller', 'cut_and_scale', 'image_part',
-           'LazyImage', 'picture_bytes', 'padded_part']
+           'read_whole', 'read_source', 'Encoded', 'open_source', 'power_of_two', 'times_smaller', 'cut_and_scale',
+           'image_part', 'LazyImage', 'picture_bytes', 'padded_part']
 
 # %% ../nbs/lib/decode.ipynb #57b8c7c9
 import io, struct
@@ -95,11 +95,16 @@ def plain_jpeg_size(
     return (w, h) if usual and w*h <= limit else None
 
 # %% ../nbs/lib/decode.ipynb #30a90f20
+def read_whole(stream) -> bytes:
+    "All that an open file holds, wherever it stands: it can be asked for more than once. So does Pillow."
+    if getattr(stream, 'seekable', bool)(): stream.seek(0)
+    return stream.read()
+
 def read_source(
     source, # A file name, bytes, or an open file
 ) -> tuple:
     "(bytes, name for errors) of `source`. Raises `TypeError` if it is nothing to be read."
-    if hasattr(source, 'read'): source = source.read()
+    if hasattr(source, 'read'): source = read_whole(source)
     check_picture_source(source)
     if isinstance(source, (bytes, bytearray)): return bytes(source), 'these bytes'
     with open(source, 'rb', buffering=0) as f: return f.read(), str(source)

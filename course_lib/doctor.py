@@ -588,14 +588,14 @@ def __repr__(self:Report):
 # %% ../nbs/lib/doctor.ipynb #d0c70041
 _badges = {'mend first': '#b3261e', 'likely wrong': '#a84b00', 'worth a look': '#5f6670'} # with white: 5 or more
 
-_heads = {'': '8em', 'what was found': '38%', 'why it matters': '24%', 'what cures it': 'auto'} # and their widths
+_heads = {'': '7em', 'what was found': '32%', 'why it matters': '22%', 'what cures it': 'auto'} # and their widths
 _looks = {
     'th': 'text-align:left;padding:.4em .7em;border-bottom:1px solid rgba(127,127,127,.5)',
-    'td': 'text-align:left;vertical-align:top;white-space:normal;padding:.4em .7em;'
+    'td': 'text-align:left;vertical-align:top;white-space:normal;overflow-wrap:break-word;padding:.4em .7em;'
           'border-bottom:1px solid rgba(127,127,127,.3)',
     'badge': 'color:#fff;padding:.1em .5em;border-radius:3px;white-space:nowrap;font-size:.9em',
     'items': 'opacity:.8;font-size:.92em;overflow-wrap:anywhere',
-    'cure': 'white-space:pre-wrap;overflow-wrap:anywhere;font-size:.92em',
+    'cure': 'white-space:pre-wrap;overflow-wrap:break-word;word-break:break-word;font-size:.92em',
 }
 
 def _tag(name, content, look, more=''): return f'<{name} style="{_looks[look]}{more}">{content}</{name}>'
@@ -617,7 +617,7 @@ def _repr_html_(self:Report):
     if not self: return text
     heads = ''.join(_tag('th', o, 'th', f';width:{width}') for o,width in _heads.items())
     body = '\n'.join(map(_html_row, self.rows()))
-    return (f'{text}\n<table style="border-collapse:collapse;width:100%;max-width:75em">\n'
+    return (f'{text}\n<table style="border-collapse:collapse;width:100%;max-width:80em">\n'
             f'<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>')
 
 # %% ../nbs/lib/doctor.ipynb #d0c70044

@@ -89,6 +89,16 @@ for _name in np.random.__all__:
     if callable(getattr(np.random.RandomState, _name, None)): _hand_on(np.random, _name, 'numpy', _name)
 for _name in 'ranf', 'sample': _hand_on(np.random, _name, 'numpy', 'random_sample')
 
+# %% ../nbs/lib/draws.ipynb #afb512dd
+_default_rng = np.random.default_rng
+
+@wraps(_default_rng)
+def _seeded_rng(seed=None):
+    if seed is None and _own() is not None: seed = _own().numpy.randint(2**32, size=4, dtype='uint32')
+    return _default_rng(seed)
+
+_seeded_rng.__module__, np.random.default_rng = 'numpy.random', _seeded_rng # so that it can be pickled
+
 # %% ../nbs/lib/draws.ipynb #c3462657
 _take_generator = frozenset('''rand randn randint randperm rand_like randn_like randint_like
     normal bernoulli multinomial poisson binomial _standard_gamma _sample_dirichlet bernoulli_ cauchy_ exponential_

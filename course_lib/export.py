@@ -12,13 +12,15 @@ import course_lib
 from .core import *
 from .checks import (
     check_answers, check_description, check_layer_sizes, check_made_of_data, check_pictures_with_target,
-    check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files, one_label_only,
-    transform_is_code)
+    check_plain_labels, check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files,
+    one_label_only, transform_is_code)
 from .checkpoint import check_weights
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .photo import as_given
 from .losses import activation_for, activations
+from .fits import dls_as_trained
 from .learner import *
 from .transfer import *
 from .augment import *
@@ -81,7 +83,7 @@ def describe_data(dls:DataLoaders) -> dict:
     dl = _picture_loader(dls)
     ds, answer = dl.dataset, dl.dataset.columns[1]
     kind = check_target_kind(answer.find('target_kind'), _kinds, answer)
-    vocab = list(ds.vocab) if 'category' in kind else None
+    vocab = check_plain_labels(list(ds.vocab)) if 'category' in kind else None
     return as_data(dict(target=kind, vocab=vocab, shape=list(ds.value(0).shape),
                         item=describe_steps(dl.after_item), batch=describe_steps(dl.after_batch)))
 
@@ -106,7 +108,7 @@ def describe(
 ) -> dict:
     "All that a prediction needs beside the weights. `ValueError` for what data cannot describe."
     d = dict(format=_format, library=f'course_lib {course_lib.__version__}')
-    d |= describe_model(learn.model) | describe_data(learn.dls)
+    d |= describe_model(learn.model) | describe_data(dls_as_trained(learn))
     d['activation'] = name_activation(learn.loss_func, d['n_out'])
     if d['target'] == 'multicategory':
         if thresholds is None: thresholds = getattr(learn.loss_func, 'thresh', 0.5)
@@ -167,23 +169,23 @@ def _decide(self:Predictor, probs):
 
 # %% ../nbs/14_export.ipynb #30a26038
 @patch
-def _in_words(self:Predictor, x, decision):
+def _in_words(self:Predictor, decision):
     kind = self.description['target']
     if kind == 'multicategory': return MultiCategory(n for n,yes in zip(self.vocab, decision) if yes)
-    if kind == 'category': return Category(self.vocab[int(decision)])
+    if kind == 'category': return as_category(self.vocab[int(decision)])
     numbers = decision.reshape(self.description['shape'])
-    return numbers if kind == 'numbers' else self._items.decode((x[0], TensorPoint(numbers)))[1]
+    return numbers if kind == 'numbers' else TensorPoint(numbers)
 
 # %% ../nbs/14_export.ipynb #f2c4bf6b
 @patch
 def predict(self:Predictor,
     item, # A picture
 ) -> tuple:
-    "(names, or points in pixels of the picture that the model saw; the decision; probabilities), as `learn.predict`."
-    x, = self._loader([item], 1).one_batch()
-    probs = self._activation(self._outputs(x))[0]
+    "(names, or points in pixels of the photo that was given; the decision; probabilities), as `learn.predict`."
+    dl = self._loader([item], 1)
+    probs = self._activation(self._outputs(*dl.one_batch()))[0]
     decision = self._decide(probs)
-    return self._in_words(to_cpu(x), decision), decision, probs
+    return as_given(self._in_words(decision), decision, dl), decision, probs
 
 # %% ../nbs/14_export.ipynb #3d9361e5
 def _get_thresholds(self):

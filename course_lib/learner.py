@@ -18,8 +18,12 @@ from .progress import FitProgress, SmoothLosses, clock, where_in_fit, where_spoi
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
-from .metrics import mk_metric
-from .results import in_order, join_batches, each_loss, draw_in_titles, draw_side_by_side, draw_losses
+from .metrics import mk_metric, column_heads
+from .photo import as_given
+from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
+from .fits import check_note, noted_weights, take_note
+from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
+                                label_of, draw_results, draw_losses)
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -102,7 +106,7 @@ def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
             if isinstance(layer, _norms) or (with_bias and k == 'bias')]
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
-class Learner:
+class Learner(Fitted):
     """Data, a model, a loss and an optimiser, and the loop that brings them together. Source: fastai's class.
 
     Model, loss and metrics are given plain tensors.
@@ -181,6 +185,7 @@ def add_cbs(self:Learner, cbs):
 # %% ../nbs/07_learner.ipynb #6123e5d9
 @patch
 def _set_up(self:Learner, path, cbs):
+    check_parts(self)
     self.path = Path(getattr(self.dls, 'path', '.') if path is None else path)
     self.device = getattr(self.dls, 'device', None) or default_device()
     if self.loss_func is None: self.loss_func = check_names_loss(self.dls).loss_func
@@ -188,7 +193,8 @@ def _set_up(self:Learner, path, cbs):
     if hasattr(self.loss_func, 'to'): self.loss_func.to(self.device) # a loss may carry weights
     self.opt, self.frozen_idx, self.interrupted, self.cbs = None, 0, False, []
     self._forget_batch()
-    self.add_cbs([*self.default_cbs, *L(cbs)])
+    self.add_cbs(own_instead(self.default_cbs, L(cbs)))
+    look_at_end(self)
     self('after_create')
 
 # %% ../nbs/07_learner.ipynb #9fd0ad76
@@ -248,12 +254,13 @@ def _split(self:Learner, b):
 
 # %% ../nbs/07_learner.ipynb #6b61e005
 @patch
-def _get_pred(self:Learner): self.pred = in_float32(self.model(*self.xb))
+def _get_pred(self:Learner):
+    with naming_one_item(self): self.pred = looked_at(self, in_float32(self.model(*self.xb)))
 
 # %% ../nbs/07_learner.ipynb #483c8745
 @patch
 def _get_loss(self:Learner):
-    self.loss_grad = self.loss_func(self.pred, *self.yb)
+    self.loss_grad = loss_of(self.loss_func, self.pred, self.yb, waits=getattr(self, 'iter', 0) == 0)
     self.loss = self.loss_grad.detach()
 
 # %% ../nbs/07_learner.ipynb #0ab81c94
@@ -328,7 +335,7 @@ def create_opt(self:Learner):
     is_one = not groups or isinstance(groups[0], Tensor)
     self.param_lists = check_trainable([groups] if is_one else [list(g) for g in groups])
     free = set() if self.wd_bn_bias else set(bn_bias_params(self.model))
-    self.opt = self.opt_func(_decay_or_not(self.param_lists, free), lr=self.lr)
+    self.opt = check_opt(self.opt_func(_decay_or_not(self.param_lists, free), lr=top_rate(self.lr)))
 
 # %% ../nbs/07_learner.ipynb #df1d6608
 def _over_slice(s, n):
@@ -351,7 +358,7 @@ def per_group(
 @patch
 def set_hyper(self:Learner, name:str, value):
     "Set `lr`, `mom` or `wd` of the optimiser: one value for all groups, one for each, or a slice as in `fit`."
-    values = per_group(value, len(self.param_lists))
+    values = per_group(check_hyper(name, value), len(self.param_lists))
     for g in self.opt.param_groups:
         v = values[g['group']]
         if name == 'lr': g['lr'] = v
@@ -368,8 +375,7 @@ def freeze_to(self:Learner,
 
     The optimiser forgets its running means."""
     if self.opt is None: self.create_opt()
-    check_group(n, len(self.param_lists))
-    self.frozen_idx = n % len(self.param_lists)
+    self.frozen_idx = check_group(n, len(self.param_lists))
     always = set(bn_bias_params(self.model, with_bias=False)) if self.train_bn else set()
     for i,ps in enumerate(self.param_lists):
         for p in ps: p.requires_grad_(i >= self.frozen_idx or p in always)
@@ -411,8 +417,9 @@ def _end_fit(self:Learner):
 # %% ../nbs/07_learner.ipynb #48f9d55b
 @patch
 def _before_the_start(self:Learner, n_epoch, lr, wd):
-    check_n_epoch(n_epoch)
+    n_epoch = check_n_epoch(n_epoch)
     for k in 0, 1: check_loader(self.dls, k)
+    remember(self)
     if self.opt is None: self.create_opt()
     self.set_hyper('lr', self.lr if lr is None else lr)
     wd = self.wd if wd is None else wd
@@ -468,7 +475,7 @@ def before_validate(self:Recorder):
 # %% ../nbs/07_learner.ipynb #9103b5ed
 @patch
 def _after_valid_batch(self:Recorder):
-    n = len(self.xb[0])
+    n = n_counted(self.loss_func, self.yb)
     self.loss_sum, self.n = self.loss_sum + n*self.loss, self.n + n
     for m in self.metrics: m.accumulate(self.pred, *self.yb)
 
@@ -489,7 +496,7 @@ def after_batch(self:Recorder):
 def metric_names(self:Recorder) -> L:
     "The heads of the table's columns."
     time = ['time'] if self.add_time else []
-    return L('epoch', 'train_loss', 'valid_loss', *(m.name for m in self.metrics), *time)
+    return L('epoch', 'train_loss', 'valid_loss', *column_heads(self.metrics), *time)
 
 # %% ../nbs/07_learner.ipynb #7f3eeffc
 @patch
@@ -566,7 +573,7 @@ def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
 @patch
 def _evaluate(self:Learner, dl, cbs=None):
     with self.added_cbs(cbs):
-        try: self._do_validate(dl)
+        try: self._do_validate(fitting(self, dl))
         except BaseException:
             self('after_cancel_validate')
             raise
@@ -580,7 +587,7 @@ def validate(self:Learner,
     cbs=None,     # Callbacks for this time only
 ) -> L:           # The loss, then the metrics
     "The loss and the metrics, each a mean weighted by batch size or, for metrics that need it, over all items at once."
-    self._evaluate(check_loader(self.dls, ds_idx) if dl is None else dl, cbs)
+    self._evaluate(to_score(self.dls, ds_idx, dl), cbs)
     return self.recorder.final
 
 # %% ../nbs/07_learner.ipynb #9cb5514b
@@ -608,9 +615,9 @@ def get_preds(self:Learner,
 
     Targets are `None` if there are none."""
     gather = GatherPredsCallback(with_input, with_loss)
-    dl = in_order(check_loader(self.dls, ds_idx) if dl is None else dl)
+    dl = in_order(to_score(self.dls, ds_idx, dl))
     with self.removed_cbs(Recorder): self._evaluate(dl, gather)
-    preds = (activation_for(self.loss_func) if act is None else act)(torch.cat(gather.preds))
+    preds = (activation_for(self.loss_func) if act is None else act)(no_nan(self, concat(gather.preds)))
     res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
     if with_loss: res.append(torch.cat(gather.losses) if gather.losses else None)
@@ -619,21 +626,25 @@ def get_preds(self:Learner,
 # %% ../nbs/07_learner.ipynb #ef82fc70
 @patch
 def _decoded(self:Learner, xb, dec):
-    "Samples as a person reads them, with the decisions `dec` in the place of the targets."
-    dl, dec = self.dls[1], dec if isinstance(dec, tuple) else (dec,)
-    targets = dl.dataset[0][self._n_inp:] # for their type and shape
-    return dl.decode_batch((*xb, *(d.reshape(len(d), *t.shape).as_subclass(type(t)) for d,t in zip(dec, targets))))
+    "Samples as a person reads them, with the decisions `dec` in the place of the targets; `None` if they do not fit."
+    dl = self.dls[1]
+    targets = as_targets(dec, dl.dataset[0][self._n_inp:]) # in the type and shape of this sample's
+    return targets and dl.decode_batch((*xb, *targets))
 
 # %% ../nbs/07_learner.ipynb #1c3e6ed1
 @patch
 def predict(self:Learner,
     item, # A file, picture or row, as `dls.test_dl` takes them
 ) -> tuple:
-    "(decoded label, decision, probabilities) for one item."
+    """(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item.
+
+    Tuples of such if there are several targets."""
     check_opens_items(self.dls)
-    b = self.dls.test_dl([item]).one_batch() # typed: a point is decoded with the size of its picture
+    dl = self.dls.test_dl([check_one_item(item)])
+    b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
-    return self._decoded(b, dec)[0][-1], dec[0], preds[0]
+    dec, preds, samples = first_item(dec), first_item(preds), self._decoded(b, dec)
+    return as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch
@@ -642,16 +653,15 @@ def _true_and_decided(self:Learner, dl, max_n):
     samples = dl.decode_batch(b)[:max_n]
     check_shows(samples[0][0])
     _, _, decisions = self.get_preds(dl=[b], with_decoded=True)
-    return list(zip(samples, self._decoded(b[:self._n_inp], decisions)))
+    return list(zip(samples, check_decided(self._decoded(b[:self._n_inp], decisions), self.loss_func)))
 
 # %% ../nbs/07_learner.ipynb #80506bb4
 @patch
 def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=None, ncols=None, figsize=None):
-    "Draw samples, each with its target above the prediction; what is no label is drawn side by side, target first."
-    dl = (check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
+    "Draw samples as the model saw them, the target above the prediction; what is no label side by side, target first."
+    dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
-    is_label = isinstance(pairs[0][0][-1], (str, L))
-    (draw_in_titles if is_label else draw_side_by_side)(pairs, nrows, ncols, figsize)
+    draw_results(pairs, nrows, ncols, figsize)
 
 # %% ../nbs/07_learner.ipynb #6ae7d7fa
 class MixedPrecision(Callback):
@@ -712,7 +722,7 @@ def save(self:Learner,
 ) -> Path:              # The file
     "Write a checkpoint to `path/model_dir/file.pth`: whole, or not at all. As in fastai."
     opt = self.opt.state_dict() if with_opt and self.opt is not None else None
-    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), self.model.state_dict(), opt)
+    return write_checkpoint(checkpoint_file(self.path/self.model_dir, file), noted_weights(self), opt)
 
 # %% ../nbs/07_learner.ipynb #4cb3f4ee
 @patch
@@ -730,7 +740,7 @@ def load(self:Learner,
     file,               # The name that `save` was given
     device=None,        # Where to read the file to; the learner's device if `None`
     with_opt:bool=True, # Also what the optimiser remembers?
-    strict:bool=True,   # `False`: pass over tensors with names that only one side has
+    strict:bool=True,   # `False`: pass over tensors with names that only one side has, and over other classes
 ) -> Learner:
     """Put back what `save` wrote; if it does not fit, raise `ValueError` and change nothing. As in fastai.
 
@@ -738,6 +748,8 @@ def load(self:Learner,
     file = checkpoint_file(self.path/self.model_dir, file)
     weights, opt = read_checkpoint(file, device or self.device)
     check_weights(file, self.model, weights, strict)
+    check_note(self, file, weights, strict)
     if with_opt: self._load_opt(file, opt)
     self.model.load_state_dict(weights, strict=strict)
+    take_note(self, weights)
     return self

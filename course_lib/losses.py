@@ -10,7 +10,9 @@ __all__ = ['activations', 'plot_function', 'binary_cross_entropy', 'BaseLoss', '
 import torch.nn.functional as F
 from fastcore.basics import noop
 from .core import *
-from .checks import check_same_shape, check_same_items, check_class_numbers, ask_for_a_loss
+from .checks import (check_same_shape, check_same_items, check_class_numbers, check_known_classes,
+                               check_targets_finite, check_targets_between, check_class_weights, check_weights_fit,
+                               check_one_target, check_thresh, ask_for_a_loss)
 from .dataloaders import Datasets, DataLoaders
 from .datablock import TensorCategory, TensorMultiCategory, RegressionSetup
 
@@ -40,9 +42,10 @@ def binary_cross_entropy(inputs:Tensor,  # Raw activations, any shape
     """Mean binary cross-entropy of raw activations; the sigmoid is inside.
 
     -(t·log σ(x) + (1-t)·log σ(-x)), averaged over all elements. Finite for any finite `inputs`.
-    Raises `ValueError` if the shapes differ.
+    Raises `ValueError` if the shapes differ, or a target is not within 0..1.
     Source: the loss of fastbook's chapter 6; equal to `nn.BCEWithLogitsLoss()`."""
     check_same_shape(inputs, targets)
+    check_targets_between(targets)
     x = plain_float(inputs)
     t = plain(targets).to(x.dtype)
     return -(t*F.logsigmoid(x) + (1-t)*F.logsigmoid(-x)).mean()
@@ -54,12 +57,16 @@ class BaseLoss:
     def __init__(self, loss_cls, *args, axis=-1, floatify=False, **kwargs):
         store_attr('axis,floatify')
         self.func = loss_cls(*args, **kwargs)
+        check_class_weights(self.func)
 
     def activation(self, x): return x
     def decodes(self, x): return x
+    def check_values(self, targ): check_targets_finite(targ)
     def __call__(self, inp, targ):
         check_same_items(inp, targ, self.hint)
+        check_weights_fit(self.func, inp.shape)
         inp, targ = plain_float(inp), plain(targ)
+        self.check_values(targ)
         if self.floatify: targ = targ.to(inp.dtype)
         return self.func(inp, targ.reshape(inp.shape))
 
@@ -82,8 +89,9 @@ BaseLoss.reduction = property(_get_reduction, _set_reduction, doc="'mean', 'sum'
 class BCEWithLogitsLossFlat(BaseLoss):
     """Binary cross-entropy of raw activations, for targets of any number type, shaped like the prediction.
 
-    Takes what `nn.BCEWithLogitsLoss` takes (`weight`, `reduction`, `pos_weight`), and `thresh` for `decodes`.
-    With `reduction='none'` the losses have the prediction's shape. Raises `ValueError` if the shapes do not fit.
+    Takes what `nn.BCEWithLogitsLoss` takes (`weight`, `reduction`, `pos_weight`), and for `decodes` a `thresh`, one
+    number or one for each class. With `reduction='none'` the losses have the prediction's shape. Raises `ValueError`
+    if shapes or weights do not fit, or a target is not within 0..1.
     Source: fastai's class of this name."""
     hint = ('One column for each class is needed on both sides: end the model in as many outputs as there are classes. '
             'If each item has one class number, use CrossEntropyLossFlat.')
@@ -91,7 +99,8 @@ class BCEWithLogitsLossFlat(BaseLoss):
         super().__init__(nn.BCEWithLogitsLoss, *args, axis=axis, floatify=floatify, **kwargs)
         self.thresh = thresh
     def activation(self, x): return torch.sigmoid(x)
-    def decodes(self, x): return x > self.thresh
+    def decodes(self, x): return x > check_thresh(self.thresh, x)
+    def check_values(self, targ): check_targets_between(targ)
 
 # %% ../nbs/05_losses.ipynb #e1d3a922
 activations = {'none': noop, 'sigmoid': torch.sigmoid}
@@ -111,14 +120,16 @@ class CrossEntropyLossFlat(BaseLoss):
     """Cross-entropy of raw activations with the classes along `axis`, for targets of class numbers without that axis.
 
     Takes what `nn.CrossEntropyLoss` takes (`weight`, `ignore_index`, `label_smoothing`, `reduction`). With
-    `reduction='none'` there is one loss for each target, in one row. Raises `ValueError` if the shapes do not fit
-    or the targets are no whole numbers. Source: fastai's class of this name."""
+    `reduction='none'` there is one loss for each target, in one row. Raises `ValueError` if shapes or weights do not
+    fit, or the targets are no numbers of columns. Source: fastai's class of this name."""
     def __init__(self, *args, axis=-1, **kwargs): super().__init__(nn.CrossEntropyLoss, *args, axis=axis, **kwargs)
     def activation(self, x): return F.softmax(x, dim=self.axis)
     def decodes(self, x): return x.argmax(dim=self.axis)
     def __call__(self, inp, targ):
         check_class_numbers(inp, targ, self.axis)
         inp = plain_float(inp).movedim(self.axis, -1)
+        check_weights_fit(self.func, inp.shape)
+        check_known_classes(plain(targ), inp.shape[-1], self.func.ignore_index)
         return self.func(inp.reshape(-1, inp.shape[-1]), plain(targ).reshape(-1).long())
 
 activations['softmax'] = partial(F.softmax, dim=-1)
@@ -162,6 +173,10 @@ def decodes_for(loss):
 def _one_target(ds):
     return ds.value(0) if isinstance(ds, Datasets) else ds[0][-1]
 
+def _n_targets(dls):
+    ds = dls.train_ds
+    return len(ds.columns if isinstance(ds, Datasets) else ds[0]) - dls.n_inp
+
 def _is_regression(ds):
     return isinstance(ds, Datasets) and any(isinstance(f, RegressionSetup) for f in ds.columns[-1].fns)
 
@@ -171,6 +186,7 @@ def loss_func(self:DataLoaders) -> BaseLoss:
     """The loss that the targets ask for: BCE for several labels, cross-entropy for one, squared error for numbers.
 
     Found from the type of one target. Raises `ValueError` if that does not decide it."""
+    check_one_target(_n_targets(self))
     y = _one_target(self.train_ds)
     if isinstance(y, TensorCategory): return CrossEntropyLossFlat()
     if isinstance(y, Tensor) and y.is_floating_point():

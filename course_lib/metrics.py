@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'f1_multi', 'average_precision', 'ap_multi', 'AvgMetric',
-           'AccumMetric', 'F1ScoreMulti', 'APScoreMulti', 'mse', 'mk_metric']
+           'AccumMetric', 'F1ScoreMulti', 'APScoreMulti', 'mse', 'needs_all', 'mk_metric', 'column_heads']
 
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
 import torch.nn.functional as F
+from inspect import getclosurevars, signature
 from .core import *
-from .checks import (check_same_items, check_columns, check_average, check_metric_made, check_metric_callable,
-                               one_number)
+from .checks import *
 
 # %% ../nbs/06_metrics.ipynb #af76c621
 def accuracy(inp:Tensor,  # Activations or probabilities, with the classes along `axis`
@@ -21,7 +21,9 @@ def accuracy(inp:Tensor,  # Activations or probabilities, with the classes along
     pred = inp.argmax(dim=axis)
     check_same_items(pred, targ, 'Accuracy compares one class number for each item; '
                                  'for rows of 0s and 1s use accuracy_multi.')
-    return (pred.reshape(targ.shape) == targ).float().mean()
+    check_known_classes(targ, inp.shape[axis])
+    share = (pred.reshape(targ.shape) == targ).float().mean()
+    return share.masked_fill(inp.isnan().any(), math.nan)
 
 # %% ../nbs/06_metrics.ipynb #5fe61dea
 def error_rate(inp:Tensor,  # Activations or probabilities, with the classes along `axis`
@@ -32,16 +34,24 @@ def error_rate(inp:Tensor,  # Activations or probabilities, with the classes alo
     return 1 - accuracy(inp, targ, axis=axis)
 
 # %% ../nbs/06_metrics.ipynb #889f2256
+def _said_yes(inp, thresh, sigmoid):
+    "Is each class said to be there?"
+    if sigmoid: warn_of_probabilities(inp)
+    return (inp.sigmoid() if sigmoid else inp) > check_thresh(thresh, inp, within=sigmoid)
+
+# %% ../nbs/06_metrics.ipynb #04fffffb
 def accuracy_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid=False`
                    targ:Tensor,      # Of the same shape: 1 where the class is there, else 0
-                   thresh:float=0.5, # Say yes above this probability
+                   thresh=0.5,       # Say yes above this probability; or a list, one for each class
                    sigmoid:bool=True # Apply a sigmoid to `inp` first?
-                  ) -> Tensor:       # 0-d
-    "Share of right yes-or-no answers over all items and classes. `ValueError` if the shapes differ. As in fastai."
+                  ) -> Tensor:       # 0-d; `nan` if `inp` holds one
+    """Share of right yes-or-no answers over all items and classes. As in fastai.
+
+    Raises `ValueError` if the shapes differ, or a target is neither 0 nor 1."""
     check_same_items(inp, targ, 'One column for each class is needed on both sides; for class numbers use accuracy.')
-    inp = plain_float(inp)
-    if sigmoid: inp = inp.sigmoid()
-    return ((inp > thresh) == targ.bool().reshape(inp.shape)).float().mean()
+    odd, inp = check_zeros_and_ones(targ), plain_float(inp)
+    right = _said_yes(inp, thresh, sigmoid) == targ.bool().reshape(inp.shape)
+    return right.float().mean().masked_fill(inp.isnan().any() | odd, math.nan)
 
 # %% ../nbs/06_metrics.ipynb #4ea2cf2e
 _summed_axes = {'macro': 0, 'weighted': 0, None: 0, 'samples': 1, 'micro': (0, 1)}
@@ -54,25 +64,27 @@ def _f1_over(dim, pred, targ):
 def _columns(inp, targ, axis=-1):
     "Both as tables with a row for each item and a column for each class."
     check_columns(inp, targ)
+    check_zeros_and_ones(targ)
     return tuple(t.movedim(axis, -1).reshape(-1, t.shape[axis]) for t in (plain_float(inp), plain(targ)))
 
 # %% ../nbs/06_metrics.ipynb #9d8195d1
 def f1_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid=False`
              targ:Tensor,      # Of the same shape: 1 where the class is there, else 0
-             thresh:float=0.5, # Say yes above this probability
+             thresh=0.5,       # Say yes above this probability; or a list, one for each class
              axis:int=-1,      # Where the classes are
              labels=None,      # Only these columns (a list of numbers); all if `None`
              average='macro',  # 'macro', 'micro', 'weighted', 'samples', or `None` for one F1 for each class
              sigmoid:bool=True # Apply a sigmoid to `inp` first?
-            ) -> Tensor:       # 0-d, or [classes] for `average=None`
+            ) -> Tensor:       # 0-d, or [classes] for `average=None`; `nan` where `inp` is
     """F1 of yes-or-no answers: 2·tp / (named + there). 0/0 counts as 0, as in scikit-learn. Equal to its `f1_score`.
 
-    Raises `ValueError` if the shapes differ or `average` is none of these."""
+    Raises `ValueError` if the shapes differ, a target is neither 0 nor 1, or `average` or `labels` are unknown."""
     inp, targ = _columns(inp, targ, axis)
     check_average(average, _summed_axes)
-    pred, targ = (inp.sigmoid() if sigmoid else inp) > thresh, targ.bool()
-    if labels is not None: pred, targ = pred[:, list(labels)], targ[:, list(labels)]
-    f1, there = _f1_over(_summed_axes[average], pred, targ), targ.sum(0)
+    pred, targ, unknown = _said_yes(inp, thresh, sigmoid), targ.bool(), inp.isnan()
+    if labels is not None: pred, targ, unknown = (t[:, check_labels(labels, t.shape[1])] for t in (pred, targ, unknown))
+    dim, there = _summed_axes[average], targ.sum(0)
+    f1 = _f1_over(dim, pred, targ).masked_fill(unknown.any(dim), math.nan)
     if average == 'weighted': f1 = (f1*there).sum()/there.sum().clamp(min=1)
     return (f1 if average is None else f1.mean()).float()
 
@@ -91,7 +103,8 @@ def average_precision(scores:Tensor, # [items, classes]: activations or probabil
     """Average precision of each class: the mean, over the items that have it, of the precision at their rank.
 
     Items with equal scores are passed together. `nan` for a class that no item has (0/0), or with `nan` in its scores.
-    Raises `ValueError` if the shapes differ. Equal to scikit-learn's `average_precision_score`."""
+    Raises `ValueError` if the shapes differ, or a target is neither 0 nor 1.
+    Equal to scikit-learn's `average_precision_score`."""
     scores, targ = _columns(scores, targ)
     s, order = scores.sort(dim=0, descending=True)
     hit = targ.bool().gather(0, order).double()
@@ -108,7 +121,8 @@ def ap_multi(inp:Tensor,       # Raw activations or probabilities: only their or
             ) -> Tensor:       # 0-d, or [classes] for `average=None`
     """Mean average precision. Classes that no item has are left out (with 'samples': items without a class).
 
-    `nan` if nothing is left. Raises `ValueError` if the shapes differ or `average` is none of these."""
+    `nan` if nothing is left, or with `nan` in `inp`. Raises `ValueError` if the shapes differ, a target is neither 0
+    nor 1, or `average` is none of these."""
     check_average(average, _summed_axes)
     inp, targ = _columns(inp, targ)
     if average == 'micro': inp, targ = inp.reshape(-1, 1), targ.reshape(-1, 1)
@@ -121,6 +135,7 @@ def ap_multi(inp:Tensor,       # Raw activations or probabilities: only their or
 # %% ../nbs/06_metrics.ipynb #eb75826d
 class AvgMetric:
     "A function of predictions and targets, averaged over batches, each weighted by its number of items. As in fastai."
+    is_new = True # has it scored nothing yet?
     def __init__(self,
                  func,     # `func(pred, targ)` gives one number
                  name=None # What a table calls it; the function's own name if `None`
@@ -129,37 +144,46 @@ class AvgMetric:
         self.reset()
 
     def reset(self): self.total, self.count = 0., 0
-    def accumulate(self, pred, targ):
-        "Add a batch. Nothing is moved from the device, so nothing has to wait."
-        v = self.func(pred, targ)
+    def accumulate(self, pred, *targs):
+        "Add a batch. Nothing is moved from the device, so after a look at the first batch nothing has to wait."
+        v = self.score(pred, targs, waits=not self.count)
         if isinstance(v, Tensor): v = v.detach()
-        self.total, self.count = self.total + v*len(targ), self.count + len(targ)
+        self.total, self.count = self.total + v*len(targs[0]), self.count + len(targs[0])
 
     @property
     def value(self):
         "A Python number, or `None` before the first batch."
         return one_number(self.total/self.count, self.name) if self.count else None
 
+# %% ../nbs/06_metrics.ipynb #2cdbd420
+@patch
+def score(self:AvgMetric, pred, targs:tuple, waits:bool):
+    "What the function says of some predictions and targets."
+    warns, self.is_new = self.is_new, False
+    with looking(waits, warns), noting(about_metric, self.name, targs): return self.func(pred, *targs)
+
 # %% ../nbs/06_metrics.ipynb #e603f9e1
 @patch
-def __call__(self:AvgMetric, pred, targ): return self.func(pred, targ)
+def __call__(self:AvgMetric, pred, *targs): return self.func(pred, *targs)
 @patch
 def __repr__(self:AvgMetric): return f'{type(self).__name__}({self.name})'
 
 # %% ../nbs/06_metrics.ipynb #9e1e0c16
 class AccumMetric(AvgMetric):
     "A function of *all* predictions and targets: batches are collected, it is called once, on the CPU. As in fastai."
+    over_all = True
     def reset(self): self.preds, self.targs = [], []
-    def accumulate(self, pred, targ):
+    def accumulate(self, pred, *targs):
         "Keep a batch, where it is."
-        self.preds.append(pred.detach())
-        self.targs.append(targ.detach())
+        self.preds.append(map_tensors(torch.detach, pred))
+        self.targs.append(map_tensors(torch.detach, targs))
 
     @property
     def value(self):
         "A Python number (a tensor for `average=None`), or `None` before the first batch."
         if not self.preds: return None
-        v = self.func(*to_cpu((torch.cat(self.preds), torch.cat(self.targs))))
+        pred, *targs = to_cpu((concat(self.preds), *concat(self.targs)))
+        v = self.score(pred, targs, waits=True)
         return v if getattr(v, 'ndim', 0) else one_number(v, self.name)
 
 # %% ../nbs/06_metrics.ipynb #7da0a55f
@@ -188,10 +212,41 @@ def mse(inp:Tensor, # Predictions, items first
 def _rmse(inp, targ): return mse(inp, targ).sqrt()
 rmse = AccumMetric(_rmse, 'rmse')
 
+# %% ../nbs/06_metrics.ipynb #e32e42f9
+for f in f1_multi, average_precision, ap_multi: f.over_all = True
+
+# %% ../nbs/06_metrics.ipynb #76e65ed6
+def _of_sklearn(o): # a function or a module
+    return str(getattr(o, '__module__', None) or getattr(o, '__name__', '')).startswith('sklearn.metrics')
+
+def needs_all(f, seen=()) -> bool:
+    "Must the metric `f` see all items at once? It must if it is known for that, or uses something that must."
+    while isinstance(f, partial): f = f.func
+    if getattr(f, 'over_all', False) or _of_sklearn(f): return True
+    is_own = hasattr(f, '__code__') and f not in seen and (not seen or f.__globals__ is seen[0].__globals__)
+    used = getclosurevars(f) if is_own else None
+    return is_own and any(needs_all(o, (*seen, f)) for o in (*used.nonlocals.values(), *used.globals.values()))
+
 # %% ../nbs/06_metrics.ipynb #eead439d
 def mk_metric(m): # A function of (predictions, targets), or a metric
-    "A metric with `reset`, `accumulate`, `value` and `name`: `m` itself if it has them, else `AvgMetric(m)`."
+    """A metric with `reset`, `accumulate`, `value` and `name`: `m` itself if it has them, else one made of `m`.
+
+    `AccumMetric` if `m` must see all items (see `needs_all`), else `AvgMetric`."""
     check_metric_made(m)
     if all(hasattr(type(m), o) for o in ('reset', 'accumulate', 'value')): return m
     check_metric_callable(m)
-    return AvgMetric(m)
+    return (AccumMetric if needs_all(m) else AvgMetric)(m)
+
+# %% ../nbs/06_metrics.ipynb #32e95af7
+def _arguments(m):
+    "What was filled in that is not the default, as it would be written."
+    f, filled = getattr(m, 'func', None), {}
+    while isinstance(f, partial): f, filled = f.func, {**f.keywords, **filled}
+    usual = {k: repr(p.default) for k,p in signature(f).parameters.items()} if hasattr(f, '__code__') else {}
+    return ' '.join(f'{k}={brief(v, 30)}' for k,v in filled.items() if repr(v) != usual.get(k))
+
+def column_heads(metrics) -> list:
+    "A head for the column of each metric, no two alike."
+    names = [m.name for m in metrics]
+    heads = [n if names.count(n) == 1 else f'{n} {_arguments(m)}'.rstrip() for n,m in zip(names, metrics)]
+    return [h if h not in heads[:i] else f'{h} ({heads[:i].count(h) + 1})' for i,h in enumerate(heads)]

@@ -11,7 +11,8 @@ from collections import namedtuple
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
 from .core import *
-from .checks import check_fractions, check_num_it, check_blew_up_later
+from .checks import (check_fractions, check_hyper, check_moms, check_num_it, check_rates, check_blew_up_later,
+                               warn_of_few_losses)
 from .learner import *
 
 # %% ../nbs/08_schedules.ipynb #468260cb
@@ -88,9 +89,10 @@ def fit_one_cycle(self:Learner,
 
     Source: Smith, https://arxiv.org/abs/1803.09820"""
     if self.opt is None: self.create_opt()
-    top = np.array(per_group(self.lr if lr_max is None else lr_max, len(self.param_lists)))
+    lr_max = check_hyper('lr_max', self.lr if lr_max is None else lr_max)
+    top = np.array(per_group(lr_max, len(self.param_lists)))
     rate = combined_cos(pct_start, top/div, top, top/div_final)
-    momentum = combined_cos(pct_start, *(self.moms if moms is None else moms))
+    momentum = combined_cos(pct_start, *check_moms(self.moms if moms is None else moms))
     self.fit(n_epoch, lr=top, wd=wd, cbs=[ParamScheduler({'lr': rate, 'mom': momentum}), *L(cbs)])
 
 # %% ../nbs/08_schedules.ipynb #9b035494
@@ -191,6 +193,7 @@ def _suggest(self:Recorder, funcs, num_it):
     "A named tuple of suggested rates, and the point of each on the curve."
     lrs, losses, n = self._curve(num_it)
     check_blew_up_later(len(lrs), n, self.lrs[-1])
+    warn_of_few_losses(len(lrs))
     found = [f(lrs, losses, num_it) for f in funcs]
     suggested = namedtuple('SuggestedLRs', map(func_name, funcs))
     return suggested(*(lr for lr,_ in found)), [point for _,point in found]
@@ -225,8 +228,8 @@ def lr_find(self:Learner,
     suggest_funcs=valley, # A function such as `valley`, or several; `None` for no suggestion
 ):
     "A mock training with rising learning rate: draws the losses, returns suggestions (`.valley`), leaves no trace."
-    check_num_it(num_it)
-    finder = LRFinder(start_lr, end_lr, num_it, stop_div)
+    num_it = check_num_it(num_it)
+    finder = LRFinder(*check_rates(start_lr, end_lr), num_it, stop_div)
     with no_trace(self), self._going_round(num_it), self.no_logging(), self.removed_cbs(TerminateOnNaNCallback):
         self.fit(1, cbs=finder)
     if self.interrupted: return

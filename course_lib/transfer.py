@@ -9,10 +9,11 @@ __all__ = ['cnn_learner', 'load_in_order', 'efficientnet_lite0', 'resnet18', 're
 
 # %% ../nbs/09_transfer.ipynb #1913f1f5
 from .core import *
-from .checks import (advise_without_internet, check_dropouts, check_same_shapes, check_timm_name,
-                               find_pooling, outputs_for, warn_of_other_stats)
+from .checks import (advise_without_internet, check_arch, check_base_lr, check_dropouts, check_n_epoch,
+                               check_same_shapes, check_timm_name, find_pooling, outputs_for, warn_of_other_stats)
 from .datablock import *
 from .vision import *
+from .fits import loss_inside, remember_stats
 from .learner import *
 from .schedules import *
 
@@ -81,7 +82,7 @@ def create_body(
 ) -> nn.Module:
     "A network without its last pooling and its classifier: an `nn.Sequential`, or a `TimmBody` for a timm name."
     if isinstance(arch, str): return TimmBody(_timm_model(arch, pretrained))
-    model = arch if isinstance(arch, nn.Module) else arch(pretrained=pretrained)
+    model = arch if isinstance(arch, nn.Module) else check_arch(arch)(pretrained=pretrained)
     if cut is None: cut = arch_notes(arch).get('cut')
     if callable(cut): return nn.Sequential(*cut(model))
     layers = list(model.children())
@@ -242,6 +243,13 @@ def _normalize(dls, stats):
     if old: warn_of_other_stats(old[0], new)
     else: dls.add_tfms([new], 'after_batch')
 
+def _normalize_for(learn, arch):
+    _normalize(learn.dls, arch_stats(arch))
+    remember_stats(learn, arch_stats(arch)) # so that other loaders are brought to fit
+
+def _n_out(dls, n_out, loss_func, custom_head):
+    return outputs_for(dls, n_out, sure=custom_head is None and (loss_func is None or loss_inside(loss_func)))
+
 def _splitter(arch, cut): # who cuts elsewhere makes our notes useless
     return partial(body_head_split, at=arch_notes(arch).get('split') if cut is None else None)
 
@@ -259,11 +267,11 @@ def vision_learner(
     """A `Learner` with the body of `arch` and a new head; a pretrained body is frozen. Source: fastai's function.
 
     `loss_func` to `moms` are those of `Learner`, the others those of `create_vision_model` and `create_head`."""
-    model = create_vision_model(arch, outputs_for(dls) if n_out is None else n_out, pretrained, cut, init, custom_head,
+    model = create_vision_model(arch, _n_out(dls, n_out, loss_func, custom_head), pretrained, cut, init, custom_head,
         concat_pool=concat_pool, lin_ftrs=lin_ftrs, ps=ps, bn_final=bn_final, y_range=y_range)
     learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path,
                     model_dir, wd, wd_bn_bias, train_bn, moms)
-    if normalize and pretrained: _normalize(dls, arch_stats(arch))
+    if normalize and pretrained: _normalize_for(learn, arch)
     if pretrained: learn.freeze()
     return learn
 
@@ -282,6 +290,7 @@ def fine_tune(self:Learner,
     **kwargs,        # For both parts, as in `fit_one_cycle`
 ):
     "Train the head with a frozen body, then the whole network, its early layers more gently. As in fastai."
+    epochs, freeze_epochs, base_lr = check_n_epoch(epochs), check_n_epoch(freeze_epochs), check_base_lr(base_lr)
     top = base_lr/2
     head_alone = dict(n_epoch=freeze_epochs, lr_max=slice(base_lr), pct_start=0.99)
     everything = dict(n_epoch=epochs, lr_max=slice(top/lr_mult, top), pct_start=pct_start, div=div)

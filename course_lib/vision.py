@@ -12,8 +12,8 @@ __all__ = ['imagenet_stats', 'Drawn', 'PILImage', 'TensorImage', 'ToTensor', 'is
 from collections import namedtuple
 from PIL import Image
 from .core import *
-from .checks import (check_choice, check_crop, check_file, check_point_has_picture, check_points, check_stds,
-                               height_and_width)
+from .checks import (check_choice, check_crop, check_file, check_picture_to_cut, check_point_has_picture,
+                               check_points, check_stds, height_and_width)
 from .decode import LazyImage, pad_modes, padded_part
 from .functions import pictures, pictures_again, stands_for
 from .fused import StraightCut, faster_together, line_of_bytes
@@ -96,7 +96,7 @@ def show_image(im, ctx=None, title=None, figsize=None, cmap='gray', **kw):
     import matplotlib.pyplot as plt
     if ctx is None: _,ctx = plt.subplots(figsize=figsize or (3, 3))
     ctx.imshow(image_array(im), cmap=cmap, **kw)
-    if title is not None: ctx.set_title(title, fontsize=10)
+    if title is not None: ctx.set_title(title, fontsize=10, parse_math=False)
     ctx.axis('off')
     return ctx
 
@@ -225,6 +225,7 @@ class Cut(SampleTransform):
 
     def draw(self, sample, train):
         wh = picture_wh(sample)
+        if wh is not None: check_picture_to_cut(any(isinstance(x, PILImage) for x in sample), self, sample)
         return Drawn(wh, self.choose(wh, train))
 
 # %% ../nbs/04_vision.ipynb #21c9cbdb
@@ -382,7 +383,9 @@ class OpenImage:
     "Open a picture as `cls`; `check_value` finds missing and empty files when the datasets are built."
     def __init__(self, cls=PILImage): self.cls, self.__name__ = cls, f'{cls.__name__}.create'
     def __call__(self, fn): return self.cls.create(fn)
-    def accepts(self, item): return isinstance(item, (str, os.PathLike, bytes, np.ndarray, Tensor, Image.Image))
+    def accepts(self, item):
+        kinds = str, os.PathLike, bytes, bytearray, np.ndarray, Tensor, Image.Image
+        return isinstance(item, kinds) or hasattr(item, 'read') # an open file
 
     def check_value(self, v):
         if isinstance(v, (str, os.PathLike)): check_file(v)

@@ -239,7 +239,7 @@ def test_progress_is_kept_and_read_again(kept):
     again = Quiz(questions, Progress(kept.path, on=True), 'course')
     state = {n: s for n,_,s,_ in again.rows()}
     assert [state[n] for n in (15, 1, 9)] == ['passed', 'tried 1 time', 'to do']
-    assert [state[n] for n in 'AB'] == ['tried 1 time', 'self-assessed']
+    assert [state[n] for n in 'AB'] == ['noted, 1 of 5', 'self-assessed']
     assert again.progress().text().splitlines()[1].startswith(f'1 of {len(numbered())} passed. Next: question 1')
     assert json.loads(kept.path.read_text())['questions']['15'] == {'status': PASS, 'tries': 2}
 

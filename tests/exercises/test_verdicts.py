@@ -142,7 +142,7 @@ def test_swapped_parameters_are_seen_by_what_they_do(z):
 def test_a_name_needs_three_quarters_of_all_inputs(z):
     "An answer that makes a known mistake now and then makes another one."
     rare = 'torch.sigmoid(x)*high + low if x.ndim == 1 and len(x) == 5 else torch.sigmoid(x)*(high - low) + low'
-    often = 'torch.sigmoid(x)*high + low if x.ndim < 2 else torch.sigmoid(x)*(high - low)'
+    often = 'torch.sigmoid(x)*(high if x.ndim < 2 else high - low) + low*(x.ndim < 2)'
     assert z.check(15, rare).mistake in ('', 'too long') and z.check(15, often).mistake == 'too long'
     mixed = 'torch.sigmoid(x)*high + low if low < 0 else torch.sigmoid(x)*(high - low)'
     assert z.check(15, mixed).mistake == ''
@@ -164,7 +164,7 @@ def test_right_losses_have_the_reference_gradient_everywhere():
     for answer in [*q.also, *RIGHT[12]]:
         for seed in range(5): assert verdict(q, compiled(q, answer), seed) == PASS, answer
 
-@pytest.mark.parametrize('n,word', [(12, 'gradient'), (12, 'whole numbers or'), (12, '-10 000'), (13, 'between 0 and 1'),
+@pytest.mark.parametrize('n,word', [(12, 'gradient'), (12, 'numbers or bools'), (12, '-10 000'), (13, 'between 0 and 1'),
                                     (15, 'with a sigmoid'), (15, 'any shape'), (17, 'tensors of floats'),
                                     (4, 'truth values'), (2, 'a part of another')])
 def test_the_prompt_says_what_is_tried(n, word): assert word in next(q for q in CODE if q.n == n).prompt

@@ -349,8 +349,8 @@ F.binary_cross_entropy(inputs.sigmoid(), targets.float())                    | c
 nn.BCEWithLogitsLoss()(torch.sigmoid(inputs), targets.float())               | sigmoid twice
 F.binary_cross_entropy_with_logits(targets.float(), inputs)                  | arguments exchanged
 lambda targets, inputs: F.binary_cross_entropy_with_logits(inputs, targets.float()) | order of arguments
--(targets.float()*torch.log(torch.sigmoid(inputs)) + (1 - targets.float())*torch.log(1 - | overflow, nought times infinity
-    torch.sigmoid(inputs))).mean()
+-(targets.float()*torch.log(inputs.sigmoid()) + (1 - targets.float())*torch.log( | overflow, nought times infinity
+    1 - inputs.sigmoid())).mean()
 -torch.where(targets == 1, inputs.sigmoid(), 1 - inputs.sigmoid()).log().mean() | overflow
 (torch.log(1 + torch.exp(inputs)) - inputs*targets).mean()                   | exp overflows
 (torch.log1p(torch.exp(inputs)) - inputs*targets).mean()                     | exp overflows
@@ -570,8 +570,6 @@ def sigmoid_range(x, low, high):                        | calls itself
 RIGHT[17] = '''
 (image.flip(-1), points*tensor([-1., 1.])) if do else (image, points)
 (torch.flip(image, [2]), points @ torch.diag(tensor([-1., 1.]))) if do else (image, points)
-(torch.fliplr(image.transpose(0, 1)).transpose(0,
-    1).flip(-1).flip(-1).flip(1).flip(2).flip(1), points) if False else ((image.flip(2), points*tensor([-1, 1])) if do else (image, points))
 (image.flip(2), torch.einsum('nk,k->nk', points, tensor([-1., 1.]))) if do else (image, points)
 (image[:, :, range(image.shape[2] - 1, -1, -1)], torch.stack((-points[:, 0], points[:, 1]),
     1)) if do else (image, points)

@@ -202,7 +202,7 @@ def test_numbers_to_predict_are_checked_at_build(block, df, value):
 # Splits
 
 @pytest.mark.parametrize('splitter', [
-    RandomSplitter(0.05), lambda df: ([], []), IndexSplitter([]), IndexSplitter(range(10)),
+    lambda df: ([], []), IndexSplitter([]), IndexSplitter(range(10)),
     FuncSplitter(lambda r: False), FuncSplitter(lambda r: True), ColSplitter('labels', on='none such'),
     lambda df: ([], range(10)), lambda df: (range(10), [])])
 def test_empty_split(block, df, splitter):

@@ -27,6 +27,7 @@ NUMPY = dict(rand=lambda: np.random.rand(3), randn=lambda: np.random.randn(2), r
     choice=lambda: np.random.choice(99, 4), permutation=lambda: np.random.permutation(20),
     shuffle=lambda: shuffled(np.random.shuffle, np.arange(30)), random=lambda: np.random.random(2),
     sample=lambda: np.random.sample(2), ranf=lambda: np.random.ranf(), bytes=lambda: list(np.random.bytes(6)),
+    rng=lambda: np.random.default_rng().random(2), twice=lambda: [np.random.default_rng().random() for _ in range(2)],
     many=lambda: np.random.multivariate_normal([0, 0], np.eye(2)), binomial=lambda: np.random.binomial(10**6, .5),
     frame=lambda: pd.DataFrame(dict(a=range(99))).sample(3)['a'].to_numpy().copy())
 ones = torch.ones(30)
@@ -213,7 +214,7 @@ def test_nothing_is_left_after_an_error():
 def test_functions_keep_their_name_and_can_be_pickled():
     assert [f.__name__ for f in (np.random.rand, torch.manual_seed)] == ['rand', 'manual_seed']
     assert 'Random values' in np.random.rand.__doc__
-    for f in np.random.rand, np.random.seed, torch.manual_seed, partial(np.random.normal, 0):
+    for f in np.random.rand, np.random.seed, np.random.default_rng, torch.manual_seed, partial(np.random.normal, 0):
         assert repr(pickle.loads(pickle.dumps(f))) == repr(f)
     assert 0 <= pickle.loads(pickle.dumps(random.random))() < 1
 

@@ -168,7 +168,8 @@ def test_data_that_cannot_be_described(tmp_path):
     class Odd(BCEWithLogitsLossFlat):
         def activation(self, x): return x.sigmoid()**2
     with refuses(ValueError, 'activation', 'sigmoid'): learner(tmp_path, loss_func=Odd()).export()
-    with refuses(ValueError, '3 names for 2 outputs'): learner(tmp_path, n_out=2).export()
+    with refuses(ValueError, 'n_out=2', '3 classes'): learner(tmp_path, n_out=2)
+    with refuses(ValueError, '3 names for 2 outputs'): learner(tmp_path, n_out=2, loss_func=nn.L1Loss()).export()
     assert not list(tmp_path.iterdir())
 
 def test_nothing_half_written(tmp_path, monkeypatch):

@@ -308,6 +308,14 @@ def test_labels_keep_their_type(loaders):
     y = loaders(item_tfms=[Resize(16), smooth]).valid.one_batch()[1]
     assert type(y) is TensorMultiCategory and y.dtype == torch.float32 and y.min() > 0
 
+@pytest.mark.parametrize('cut', [Resize(16), Resize(16, 'pad'), RandomResizedCrop(16)])
+def test_a_tensor_that_comes_before_its_cut_is_refused(loaders, cut):
+    def tensors(im: PILImage): return TensorImage(torch.from_numpy(np.array(im)))
+    with pytest.raises(TypeError) as e: loaders(item_tfms=[tensors, cut]).one_batch()
+    assert all(s in text_of(e) for s in (repr(cut), 'TensorImage', 'order = 2'))
+    tensors.order = 2
+    assert loaders(item_tfms=[tensors, cut]).one_batch()[0].shape == (4, 3, 16, 16)
+
 # What comes back must be something
 
 def test_nothing_is_refused(loaders):

@@ -194,6 +194,27 @@ def test_to_look_for_inputs_changes_no_draw():
     set_seed(1)
     assert dls.n_inp == 1 and torch.equal(torch.rand(2), expected)
 
+# ------------------------------------------------------------------ what a dataset gives
+
+TABLES = dict(series=pd.Series([10, 20, 30], index=[2, 0, 1]), frame=pd.DataFrame(dict(a=[1, 2])))
+
+@pytest.mark.parametrize('ds', TABLES.values(), ids=TABLES)
+def test_a_table_goes_by_labels_and_is_no_dataset(ds):
+    with refused(TypeError, 'positions', 'Datasets(frame', 'to_list'): DataLoader(ds)
+    with refused(TypeError, 'positions'): DataLoaders.from_dsets(ds, ds)
+    assert len(Datasets(ds)) == len(ds)
+
+ODD = {'NoneType where sample 0, item 0, has a number': [(1, 2), (1, 2), (1, None)],
+       'str where': [(1, 2), (1, 2), (1, 'two')],
+       'a number where sample 0, item 0, has Tensor': [torch.ones(2), torch.ones(2), 3],
+       'list where sample 0, item 0, has ndarray': [np.ones(2), np.ones(2), [1, 2]],
+       'a number where sample 0, item 0, has a tuple or list': [(1, 2), (1, 2), 3],
+       'a tuple or list where sample 0, item 0, has a dict': [dict(a=1), dict(a=2), [1]]}
+
+@pytest.mark.parametrize('text', ODD)
+def test_an_odd_sample_is_named(text):
+    with refused(Exception, 'sample 2, item 2', text): DataLoader(ODD[text], bs=3).one_batch()
+
 # ------------------------------------------------------------------ lengths
 
 def test_empty_datasets():
