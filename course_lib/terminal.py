@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['words', 'leaving', 'how_to_type', 'alone', 'as_word', 'for_typing', 'asked', 'say', 'read_values', 'code_is_open',
-           'values_are_open', 'typed', 'reply', 'converse', 'in_terminal']
+           'values_are_open', 'typed', 'reply', 'converse', 'explained', 'repeat', 'in_terminal']
 
 # %% ../nbs/lib/terminal.ipynb #ded803a8
 import ast, codeop, os, re, shutil, sys, textwrap, warnings
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from .core import *
 from .cards import *
 from .quiz import *
+from .lasting import *
 
 # %% ../nbs/lib/terminal.ipynb #b9691d43
 def as_word(line:str) -> str:
@@ -44,7 +45,9 @@ def for_typing(
     "`card`, with what to type in a terminal in the place of what to write in a notebook."
     for part in ('body', 'foot') if isinstance(card, Card) else ():
         text = re.sub(r'`(hint|solution)\([^`]*?\)`', r'`\1`', getattr(card, part))
-        text = re.sub(r"`check\([^,`]+, '?([^`]*?)'?\)`", r'`\1`', text)
+        text = re.sub(r"`(?:check\([^,`]+, |review\()'?([^`)][^`]*?)'?\)`", r'`\1`', text)
+        text = re.sub(r'`explain\((\w+)\)`', r'`course_quiz \1 explain`', text)
+        text = text.replace('`review()`', '`course_quiz review`')
         setattr(card, part, text)
     return card
 
@@ -234,6 +237,36 @@ def _keep_history(readline, file):
         file.parent.mkdir(parents=True, exist_ok=True)
         readline.write_history_file(file)
 
+# %% ../nbs/lib/terminal.ipynb #c3d41f02
+def explained(quiz, q):
+    "Ask for question `q` in one's own words, and compare: the last card, or text."
+    if quiz.not_yet(q): return quiz.explain(q.n)
+    say(f'{q.own_words.ask}\n\nType two or three sentences, and an empty line after them.')
+    try:
+        card = quiz.explain(q.n, _sentences())
+        if not card.evidence: return card
+        card.foot = how_to_type['words']
+        say(card)
+        return quiz.explain(q.n, ticks=input('> '))
+    except (EOFError, KeyboardInterrupt): return ''
+
+def _sentences():
+    lines = [input('> ')]
+    while lines[-1].strip(): lines.append(input('... '))
+    return ' '.join(lines)
+
+words['explain'] = explained
+
+# %% ../nbs/lib/terminal.ipynb #c3d41f04
+def repeat(quiz):
+    "Ask the question that is to be repeated first; what to say if there is none."
+    again = quiz.first_due()
+    if again is None: return NOTHING_DUE
+    q, = again.questions.values()
+    _talk(again, q)
+    return ''
+
+
 # %% ../nbs/lib/terminal.ipynb #d9a49893
 def _usage(quiz):
     numbers = [q.n for q in quiz.questions.values() if q.numbered]
@@ -242,9 +275,11 @@ def _usage(quiz):
     return f'''usage: course_quiz                       how far you are, and what to read next
        course_quiz QUESTION              ask question {min(numbers)} to {max(numbers)}{project}
        course_quiz QUESTION hint         the first hint
-       course_quiz QUESTION solution     a right answer, and why'''
+       course_quiz QUESTION solution     a right answer, and why
+       course_quiz QUESTION explain      say it in your own words, once it is passed
+       course_quiz review                what is to be repeated today'''
 
-alone = {'progress': lambda quiz: quiz.progress()} # words that need no question
+alone = {'progress': lambda quiz: quiz.progress(), 'review': repeat} # words that need no question
 
 def _do(quiz, *argv):
     "Answer a command. 0, or 2 for wrong words."
