@@ -893,15 +893,8 @@ class Asked(Card):
     def widget(self): # An ipywidgets box; `None` for a question without choices
         "A button for each choice, and the card of the verdict below."
         if self.question.kind != 'choice': return None
-        import ipywidgets as w
-        verdict = w.HTML()
-        def clicked(button): verdict.value = self.quiz.check(self.question.n, button.description).html()
-        def button(letter, text):
-            b = w.Button(description=letter, tooltip=text, layout=w.Layout(width='4em'))
-            b.on_click(clicked)
-            return b
-        buttons = [button(*o) for o in self.question.options(self.quiz.learner).items()]
-        return w.VBox([w.HBox([w.Label('Your choice:'), *buttons]), verdict])
+        def judge(letter): return self.quiz.check(self.question.n, letter)
+        return buttons(self.head, self.question.options(self.quiz.learner), judge)
 
     def _ipython_display_(self):
         from IPython.display import display
@@ -941,7 +934,7 @@ class Quiz:
         return str(data_home()) if keeps_progress() else 'course'
 
     def __getitem__(self, n):
-        n = int(n) if str(n).isdigit() else str(n).upper()
+        n = int(n) if str(n).isdecimal() else str(n).upper()
         if n in self.questions: return self.questions[n]
         raise KeyError(f'There is no question {n!r}. The questions are: {", ".join(map(str, self.questions))}.')
 
