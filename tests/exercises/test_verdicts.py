@@ -165,8 +165,8 @@ def test_right_losses_have_the_reference_gradient_everywhere():
         for seed in range(5): assert verdict(q, compiled(q, answer), seed) == PASS, answer
 
 @pytest.mark.parametrize('n,word', [(12, 'gradient of'), (12, 'numbers or bools'), (12, '-10 000'),
-                                    (13, 'between 0 and 1'), (15, 'with a sigmoid'), (15, 'any shape'), (17, 'tensors of floats'),
-                                    (4, 'truth values'), (2, 'a part of another')])
+                                    (13, 'between 0 and 1'), (15, 'with a sigmoid'), (15, 'any shape'),
+                                    (17, 'tensors of floats'), (4, 'truth values'), (2, 'a part of another')])
 def test_the_prompt_says_what_is_tried(n, word): assert word in next(q for q in CODE if q.n == n).prompt
 
 @for_each(CODE)
