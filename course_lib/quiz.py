@@ -796,7 +796,7 @@ class Quiz:
         return str(data_home()) if keeps_progress() else 'course'
 
     def __getitem__(self, n):
-        n = int(n) if str(n).isdigit() else str(n).upper()
+        n = int(n) if str(n).isdecimal() else str(n).upper()
         if n in self.questions: return self.questions[n]
         raise KeyError(f'There is no question {n!r}. The questions are: {", ".join(map(str, self.questions))}.')
 
