@@ -10,6 +10,7 @@ from .core import *
 from .sandbox import *
 from .cards import *
 from .quiz import *
+from .lasting import *
 
 # %% ../nbs/lib/questions.ipynb #cc9b1a0d
 _all_ = ['questions']
@@ -49,8 +50,9 @@ _add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10'
     wrong=[
         Wrong('accuracy',
               'It becomes more accurate on pictures of exactly one bear.', '''
-            There softmax has the advantage: it knows that exactly one class is right, and the multi-label model
-            must find that out. What can it not say at all, though?'''),
+            On such pictures both can name the bear. Which of the two is right more often depends on the pictures
+            and on luck; chapter 15 counts it on drawn bears. What can softmax not say at all, whatever it is
+            shown?'''),
         Wrong('fourth class',
               'It gets a fourth class, "no bear", which it learns from the pictures of bears.', '''
             No class is added: there are still three outputs. And pictures of bears would be no examples of "no
@@ -62,7 +64,20 @@ _add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10'
     ],
     explanation='''
         Softmax shares out one whole probability, whatever is in the picture. Three sigmoids answer three
-        questions, and each may be answered with no.'''))
+        questions, and each may be answered with no.''',
+    own_words=OwnWords(
+        'A friend has a bear classifier with softmax, and it calls a bicycle a grizzly. Why? What would you change?',
+        model='''
+            Softmax makes probabilities that add up to 1, so one of the bears must get a large share even if none is
+            there: the question it answers is "which of these?", and "none" is no answer to that. I would give each
+            class its own yes or no: a sigmoid for each output, targets of ones and zeros, binary cross-entropy as
+            the loss. Then all may say no, and two may say yes.''',
+        points='''
+            Softmax must share out one whole, so something is always named.
+
+            A sigmoid for each class asks each one on its own.
+
+            So it can say none, and it can say several.''')))
 
 # %% ../nbs/lib/questions.ipynb #1e00b334
 _animals = 'ant bear cat catfish dog emu fox gnu hen'.split()
@@ -303,7 +318,8 @@ _add(Predict(5, 'Dataset against DataLoader', asked_in='02',
         ds = [(i, i*i) for i in range(10)]
         dl = DataLoader(ds, bs=4)
         first = dl.one_batch()''',
-    places=['len(ds)', 'len(dl)', 'ds[3]', 'first'],
+    places=['len(ds)', 'len(dl)', 'ds[3]', 'first'], about=[[0, 1], [2, 3]],
+    fresh=[{'range(10)': 'range(11)', 'bs=4': 'bs=3'}, {'range(10)': 'range(9)', 'bs=4': 'bs=5'}],
     hints='''
         `len` counts samples in the one, and batches in the other. How many fours are there in ten, and what
         becomes of the rest?
@@ -341,7 +357,9 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
         one   = Datasets(words, [[str.upper, len]])
         two   = Datasets(words, [[str.upper], [len]], splits=[[0, 2], [1]])
         plain = Datasets(words)''',
-    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]'],
+    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]'], about=[[0, 1], [0, 1, 3], [0, 2], [3]],
+    fresh=[{"['ant', 'bear', 'emu']": "['owl', 'horse', 'dove']"},
+           {"['ant', 'bear', 'emu']": "['zebra', 'ox', 'cat']"}],
     hints='''
         Each inner list is one column, and each column is one entry of the sample.
 
@@ -349,12 +367,20 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
         itself.
 
         A sample is always a tuple, also when there is one column only. And a column without functions gives the
-        item as it is.''',
+        item as it is.
+
+        Each list of `splits` holds positions in the items: the first those for training, the second those for
+        validation. `valid` counts from 0 again.''',
     wrong=[
         Wrong('side by side', {0: ('BEAR', 4)}, '''
             Both functions stand in *one* inner list, so they run one after the other: `len` is given what
             `str.upper` returns, and its answer is all there is.'''),
         Wrong('not a tuple', {0: 4}, 'The value is right, but a sample is always a tuple, also with one column.'),
+        Wrong('first function only', {0: ('BEAR',)}, '''
+            `len` stands in the same inner list, so it runs on what `str.upper` returns. What comes out at the end?'''),
+        Wrong('two results, bare', {1: 4}, '''
+            Two inner lists are two columns, and each gives an entry. A sample is a tuple of both.'''),
+        Wrong('another item', {1: ('ANT', 3)}, 'The index counts from 0: `two[1]` is made of the second word.'),
         Wrong('one after the other', {1: (4,)}, '''
             There are *two* inner lists, so two columns: each starts from the item itself, and the sample has two
             entries.'''),
@@ -372,7 +398,22 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
     ],
     explanation='''
         `Datasets` holds the items, a column of functions for each variable, and the splits. `.train` and `.valid`
-        are views of the same items; each counts from 0 again.'''))
+        are views of the same items; each counts from 0 again.''',
+    own_words=OwnWords(
+        'What does a `Datasets` hold, and how does a sample come of it?',
+        model='''
+            It holds the items, and for each variable a list of functions, which I call a column. When I ask for a
+            sample, every column starts from the item itself and runs its functions one after the other, and the
+            results of all columns together are the sample, a tuple. It also knows the splits: `train` and `valid`
+            show the same items, each only its own.''',
+        points='''
+            Items, and a column of functions for each variable.
+
+            Functions of one column run one after the other; each column starts from the item.
+
+            A sample is a tuple with an entry for each column.
+
+            The splits, as views for training and validation.''')))
 
 # %% ../nbs/lib/questions.ipynb #afe16c60
 _add(Predict(7, 'What DataLoaders holds', asked_in='02',
@@ -384,13 +425,24 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
         valid = [(i, 1) for i in range(5)]
         dls = DataLoaders.from_dsets(train, valid, bs=4)
         sizes = [len(x) for x,y in dls.valid]''',
-    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes'],
+    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes'], about=[[0], [1], [2, 3]],
+    fresh=[{'range(10)': 'range(11)', 'range(5)': 'range(6)'},
+           {'range(10)': 'range(14)', 'range(5)': 'range(7)', 'bs=4': 'bs=3'}],
     hints='''
         `DataLoaders` is a container of loaders. What does `len` count in a container?
 
-        The training loader drops a last batch that is short. The validation loader must not: each sample has to
-        be scored.''',
+        The training loader drops a last batch that is short: very few samples would make an unsteady step.
+
+        The validation loader must not drop any: each sample has to be scored. Which sizes have its batches then?''',
     wrong=[
+        Wrong('counts batches of all', {0: 5}, '''
+            `DataLoaders` holds loaders. Batches are counted by `len` of each of them.'''),
+        Wrong('samples for training', {1: 10}, '''
+            That is the number of samples. `len` of a loader counts its batches.'''),
+        Wrong('samples for validation', {2: 5}, '''
+            Five samples are there to be scored. But `len` of a loader counts batches, and these hold four.'''),
+        Wrong('one size', {3: 4}, 'A size for each batch is asked for, in a list. How many batches are there?'),
+        Wrong('the total', {3: (5,)}, 'Five samples are more than one batch of four. There is a size for each batch.'),
         Wrong('counts samples', {0: 15}, '''
             `DataLoaders` holds loaders, not samples, and `len` counts what it holds.'''),
         Wrong('counts batches', {0: 4}, '`DataLoaders` holds loaders. Their batches are counted by `len` of each.'),
@@ -405,7 +457,19 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
     ],
     explanation='''
         `DataLoaders` holds the loader for training and the one for validation, so that everything later takes one
-        argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.'''))
+        argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.''',
+    own_words=OwnWords(
+        'What does a `DataLoaders` hold, and how do its parts differ?',
+        model='''
+            It holds a loader for training and one for validation, so that everything that trains takes one thing.
+            The training loader shuffles, and it drops a last batch that is too short to be of use in a step. The
+            validation loader keeps the order and every sample, for each of them has to be scored once.''',
+        points='''
+            Two loaders, one for training and one for validation.
+
+            Training shuffles and drops a short last batch.
+
+            Validation keeps the order, and every sample is there once.''')))
 
 # %% ../nbs/lib/questions.ipynb #8cb8fdf5
 def _row_cases(rng):
@@ -502,7 +566,20 @@ _add(Choice(9, 'How a data block makes x and y', asked_in='03',
     explanation='''
         Each of the two is a function of an item (`getters=[...]` is the same as a list). The block of the
         variable then takes what the getter returns: a file name becomes a picture, a list of labels ones and
-        zeros.'''))
+        zeros.''',
+    own_words=OwnWords(
+        'How do the `x` and the `y` of a sample come out of a row of the table?',
+        model='''
+            First a getter gets out of the row what is wanted: `get_x` the file name, `get_y` the list of labels.
+            Then the block of that variable turns it into what a model can use: the image block opens the file, the
+            category block makes ones and zeros of the names. Without getters both blocks would be given the whole
+            row.''',
+        points='''
+            A function of the item for each: `get_x` and `get_y`.
+
+            The block then turns what it is given into a picture, or into ones and zeros.
+
+            Without getters both are the item itself.''')))
 
 # %% ../nbs/lib/questions.ipynb #745ea9aa
 _add(Predict(10, 'Why not softmax', asked_in='05',
@@ -518,18 +595,44 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
         yes_softmax = (p_softmax > 0.5).sum(dim=1)
         yes_sigmoid = (p_sigmoid > 0.5).sum(dim=1)''',
     places=['sums', 'yes_softmax', 'yes_sigmoid'],
+    about=[[0], [1], [2]], decimals={0: 2},
+    fresh=[{'[ 4.,  4., -6.],     # a cat and a dog': '[ 5.,  5.,  5.],     # all three',
+            'there are a cat and a dog': 'there are all three'},
+           {'[-5., -5., -5.]])    # nothing': '[-4.,  6., -5.]])    # a dog', 'there is nothing': 'there is a dog'}],
     hints='''
         Softmax divides by the sum over the row. So what is the sum afterwards?
 
-        Two numbers whose sum is at most 1: can both be above a half? And a sigmoid looks at one activation alone.''',
+        Two numbers of a row that adds up to 1: can both be above a half? And what has each of three equal ones?
+
+        A sigmoid looks at one activation alone. Where must that lie, so that its sigmoid is above a half?''',
     wrong=[
         Wrong('softmax can say two', {1: (2, 0)}, '''
             Each row of a softmax adds up to 1. Two equal large activations share it, and neither gets more than a
             half.'''),
+        Wrong('softmax picks from two', {1: (1, 0)}, '''
+            Two activations of 4 are equal, so softmax gives both the same: just under a half each. It does not
+            choose one of them.'''),
+        Wrong('softmax finds one in nothing', {1: (0, 1)}, '''
+            Three equal activations share the whole: a third each, however low they are. Is a third above a half?'''),
+        Wrong('softmax says two and one', {1: (2, 1)}, '''
+            In a row that adds up to 1, how many numbers can be above a half? One at most. And three that are equal
+            have a third each.'''),
         Wrong('softmax always picks', {1: (1, 1)}, '''
             It always has a *largest* one, which `argmax` would pick. But is any of them above a half?'''),
         Wrong('sums to the labels', {0: (2, 0)}, '''
             Softmax does not know how many things are in a picture: it divides each row by its own sum.'''),
+        Wrong('sums of nothing', {0: (1, 0)}, '''
+            Where nothing is there, all activations are low. But softmax divides by their own sum, so what comes out
+            adds up to the same in every row.'''),
+        Wrong('sums of activations', {0: (2, -15)}, '''
+            These are the sums of the activations. Asked for are the sums of what softmax makes of them.'''),
+        Wrong('sums of sigmoids', {0: (1.97, 0.02)}, '''
+            So the sigmoids add up. Asked for is the sum of what *softmax* gives, and that divides by its row.'''),
+        Wrong('sigmoid picks one of two', {2: (1, 0)}, '''
+            Both the cat and the dog have an activation of 4, and a sigmoid looks at each alone. If one is a yes,
+            what is the other?'''),
+        Wrong('sigmoid is the other way round', {2: (1, 3)}, '''
+            These are the classes that are *not* there. A sigmoid is above a half where the activation is above 0.'''),
         Wrong('sigmoid must pick one', {2: (1, 1)}, '''
             Nothing makes sigmoids compete. Each looks at its own activation: above 0 is a yes, below 0 a no.'''),
         Wrong('sigmoid never says none', {2: (2, 1)}, '''
@@ -539,7 +642,22 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
     ],
     explanation='''
         Softmax promises that exactly one class is there. With two of them, each gets just under a half; with
-        none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.'''))
+        none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.''',
+    own_words=OwnWords(
+        'Why is softmax the wrong choice where a picture may have several labels, or none?',
+        model='''
+            Softmax divides by the sum of the row, so its probabilities always add up to 1: what one class gains,
+            the others lose. Two classes that are both there must share, and a picture of nothing still gets a
+            whole 1 spread over classes that are not there. With a sigmoid for each class, every class is a yes or
+            no of its own.''',
+        points='''
+            The probabilities of softmax add up to 1, whatever is in the picture.
+
+            So classes compete: two that are there cannot both have a high one.
+
+            It cannot say "none".
+
+            Sigmoids are independent of each other.''')))
 
 # %% ../nbs/lib/questions.ipynb #70c3ef00
 def _refused():
@@ -566,14 +684,32 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         numbers = picked(tensor([1, 2]))    # as if they were a dog and a person
         marks   = picked(labels)
         forced  = picked(labels.argmax(dim=1))''',
-    places=['numbers', 'marks', 'forced'],
+    places=['numbers', 'marks', 'forced'], about=[None, [0], [1], [2]], decimals={0: 1, 2: 1},
+    fresh=[{'tensor([1, 2])': 'tensor([2, 0])', 'a dog and a person': 'a person and a cat',
+            '[.6, .3, .1]': '[.2, .7, .1]'},
+           {'[.5, .4, .1]': '[.3, .6, .1]', '[.6, .3, .1]': '[.1, .2, .7]'}],
     hints='''
         What does `nll_loss` do with the target of a picture? It uses it as an index.
 
-        It picks one column of each row. Which number would you write for two classes, and which for none?
+        In each row it picks the one column that has the number of the target, and columns count from 0.
+
+        A target is one number for a row. Which number would you write for two classes, and which for none?
 
         The `argmax` of a row is the first place of its largest number, also if all of them are equal.''',
     wrong=[
+        Wrong('losses', {0: (0.9, 2.3)}, '''
+            These are the losses themselves. `picked` undoes the minus and the logarithm, and gives the
+            probabilities.'''),
+        Wrong('negative', {0: (-0.4, -0.1)}, '''
+            The right columns. But `picked` undoes the minus, and the logarithm as well: a probability is never
+            below 0.'''),
+        Wrong('the targets themselves', {0: (1, 2)}, '''
+            These are the targets. They say *where* to look in each row; asked for is what stands there.'''),
+        Wrong('the mean', {0: 0.25}, '''
+            That is one number for both. With `reduction='none'` there is one for each picture.'''),
+        Wrong('numbers refused', {0: 'error'}, '''
+            One class number for each row is what `nll_loss` wants. That these are the wrong classes it cannot
+            know.'''),
         Wrong('counts from one', {0: (0.5, 0.3)}, 'Classes are counted from 0: the target 1 is the second column.'),
         Wrong('best of each row', {0: (0.5, 0.6)}, '''
             These are the largest of each row. A loss looks at the *true* class, however little the model believes
@@ -589,6 +725,27 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         Wrong('first label', {1: (0.5, 0.6)}, '''
             It does not search for the first 1 in a row. It takes each target as the number of a column. How many
             of those can a row have?'''),
+        Wrong('marked or nothing', {1: ((0.5, 0.4, 0.0), (0.0, 0.0, 0.0))}, '''
+            To multiply by the marks keeps the probabilities of what is there. `nll_loss` does not multiply: it
+            takes a target as the number of a column.'''),
+        Wrong('a number for each mark', {1: ((0.4, 0.4, 0.5), (0.6, 0.6, 0.6))}, '''
+            So it would be if each mark were used as a number of its own. But there can be one number for each row
+            only: what does PyTorch do with three?'''),
+        Wrong('as if they were numbers', {1: (0.4, 0.1)}, '''
+            That is what the class numbers above pick. `labels` has three marks for each picture, and no number.'''),
+        Wrong('the first, or nothing', {1: (0.5, 0.0)}, '''
+            The first picture has two marks, and the second has none. Each target must be *one* class number: what
+            does PyTorch say to a row of three?'''),
+        Wrong('the classes themselves', {2: (0, 0)}, '''
+            These are the class numbers that `argmax` gives. Asked for is what stands in those columns.'''),
+        Wrong('the last of equals', {2: (0.5, 0.1)}, '''
+            The three zeros of the second picture are equal. `argmax` gives the *first* place of the largest, and
+            that is class 0.'''),
+        Wrong('the second label', {2: (0.4, 0.6)}, '''
+            The first picture has two ones. `argmax` gives the first place of the largest, so the cat.'''),
+        Wrong('the second picture refused', {2: (0.5, 'error')}, '''
+            `argmax` of three zeros is no error, but a number like any other: 0. So the picture of nothing is taught
+            to be something.'''),
         Wrong('nothing costs nothing', {2: (0.5, 0.0)}, '''
             `argmax` of three zeros is a number like any other: 0. So the picture of nothing is taught something.
             What is class 0?'''),
@@ -600,7 +757,20 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
     explanation='''
         `nll_loss` picks, in each row, the column of the true class: its target is one class number for each row.
         There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that
-        are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.'''))
+        are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.''',
+    own_words=OwnWords(
+        'Why can `nll_loss` not be used with several labels?',
+        model='''
+            `nll_loss` takes one class number for each picture and looks at that one column: all other classes
+            matter only because a softmax has shared out the probability before. With several labels there is more
+            than one such number, and with none there is not any. A table of ones and zeros is another kind of
+            target, and needs a loss that looks at every class, such as binary cross-entropy.''',
+        points='''
+            Its target is one class number for each picture, an index.
+
+            No number stands for two classes, or for none.
+
+            Several labels need a loss that looks at every class, such as binary cross-entropy.''')))
 
 # %% ../nbs/lib/questions.ipynb #e2f9e7fc
 def _logit_cases(rng):
@@ -806,64 +976,60 @@ _add(Code(13, 'Why not plain accuracy', asked_in='06',
 
 # %% ../nbs/lib/questions.ipynb #ac523a7e
 def _flattery():
-    names = course_names()
-    exec(next(q for q in questions if q.n == 14).snippet, names)
-    lines = []
-    for name,text in dict(one='one threshold for all classes', each='a threshold for each of 20 classes',
-                          lucky='the luckiest of 500 guessers').items():
-        chosen, other = names[name].tolist()
-        lines.append(f'{chosen:.1f} where it was chosen, {other:.1f} elsewhere: {text}')
-    return '\n'.join(lines)
+    "Means over 20 draws of all that question 14 draws once."
+    snippet = next(q for q in questions if q.n == 14).snippet
+    pairs = []
+    for seed in range(20):
+        names = course_names()
+        exec(snippet.replace('manual_seed(1)', f'manual_seed({seed})'), names)
+        pairs.append([names[o] for o in ('many', 'few', 'lucky')])
+    means = tensor(pairs).mean(0).tolist()
+    what = 'a threshold, by 10 000 answers', 'a threshold, by 20 answers', 'the luckiest of 500 guessers'
+    return '\n'.join(f'{a:.1f} where it was chosen, {b:.1f} elsewhere: {o}' for (a, b),o in zip(means, what))
 
 # %% ../nbs/lib/questions.ipynb #20686fd2
 _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
     read=[('06 metrics', 'May the validation set choose the threshold?')],
     prompt='''
-        Here are 200 pictures for validation. Three things are chosen by their score on one half of them: one
-        threshold for all classes, a threshold for each class, and the best of 500 "models" that toss a coin for
-        each picture. Each choice is then scored on the other half, which had no part in it. Scores are points of
-        100, means over 60 draws of the halves.
+        Something is chosen by its score on one half of a validation set, then scored on the other half, which had
+        no part in the choice. It is flattered if it loses more than two points of 100 there. Three are chosen so:
+        a threshold by 10 000 answers, a threshold by 20 answers, and the best of 500 "models" that toss a coin.
 
-        Which of the three choices is flattered by more than one point? Say `True` or `False` for each. Then: the
-        luckiest guesser has about 65 points where it was chosen. How many on the other half, to the nearest ten?''',
+        Which of the three are flattered? Say `True` or `False` for each. Then: the luckiest guesser has 65 points
+        where it was chosen. How many on the other half, to the nearest ten?''',
     snippet='''
-        g = torch.Generator().manual_seed(2)
-        # 200 pictures, 20 classes, some of them rare, and a model that is mostly right
-        there = torch.rand(200, 20, generator=g) < torch.linspace(.02, .3, 20)
-        acts  = 5*there + 2*torch.randn(200, 20, generator=g) - 4
-        ths   = torch.linspace(.02, .98, 49)[:, None, None]
-        right = 100.*((acts.sigmoid() > ths) == there)        # thresholds x pictures x classes
-        coins = 100.*(torch.rand(500, 200, generator=g) < .5) # guessers x pictures
+        g = torch.Generator().manual_seed(1)
+        there = torch.rand(20_000, generator=g) < .2          # and a model that is mostly right:
+        acts  = 5*there + 2*torch.randn(20_000, generator=g) - 3
+        ths   = torch.linspace(.02, .98, 49)[:, None]
+        right = (acts.sigmoid() > ths) == there               # 49 thresholds x 20 000 answers
+        coins = torch.rand(500, 200, generator=g) < .5        # 500 guessers x 200 answers
 
-        def chosen_and_other(scores): # [things to choose from, pictures]
-            total = torch.zeros(2)
-            for _ in range(60):
-                a, b = torch.randperm(200, generator=g).chunk(2)
-                best = scores[:, a].mean(1).argmax()
-                total += torch.stack([scores[best, a].mean(), scores[best, b].mean()])/60
-            return total
-        def flattered(pair): return (pair[0] - pair[1] > 1).item()
+        def chosen_and_other(right):
+            half, other = (100.*right).chunk(2, dim=1)
+            best = half.mean(1).argmax()
+            return half[best].mean().item(), other[best].mean().item()
+        many, few, lucky = map(chosen_and_other, (right, right[:, :40], coins))
 
-        one   = chosen_and_other(right.mean(2))
-        each  = torch.stack([chosen_and_other(right[:, :, c]) for c in range(20)]).mean(0)
-        lucky = chosen_and_other(coins)''',
-    places=['flattered(one)', 'flattered(each)', 'flattered(lucky)', 'lucky[1].round(decimals=-1)'],
+        def flattered(pair): return pair[0] - pair[1] > 2''',
+    places=['flattered(many)', 'flattered(few)', 'flattered(lucky)', 'round(lucky[1], -1)'],
+    about=[[0], [1], [2, 3]], decimals={3: -1},
+    fresh=[{'right[:, :40]': 'right[:, :60]', 'by 20 answers': 'by 30 answers', 'manual_seed(1)': 'manual_seed(18)'}],
     hints='''
         Choosing by a score flatters if you try many things and one is good by luck. Is a threshold good by luck
-        if its neighbours are as good?
+        if its neighbours are as good, and 10 000 answers vote on it?
 
-        How many answers vote on each choice? For the one threshold 100 pictures with 20 classes each. For the
-        threshold of a single class 100 pictures, of which two or three may show it.
+        Twenty answers vote on the second threshold. How much does one answer more or less change the score?
 
         Whoever tosses a coin has no skill to take along to the other half.''',
     wrong=[
         Wrong('never choose', {0: True}, '''
             A good rule for models and for long searches. But ask what makes a choice harmful: trying many things
-            on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 2000
+            on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 10 000
             answers voted on it.'''),
         Wrong('more is fine', {1: False}, '''
-            One threshold is one choice, but 20 thresholds are 20 choices, some decided by the two or three
-            pictures that show the class: each follows its own luck.'''),
+            It is one threshold again, but 20 answers vote on it, and each of them is five points. So the best of 49
+            follows the luck of these twenty.'''),
         Wrong('skill', {2: False}, '''
             All 500 are equally good: they guess. The best of them was lucky on one half, and that is all it has.'''),
         Wrong('stays lucky', {3: 60}, '''
@@ -873,12 +1039,31 @@ _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
             That is what it scored where it was chosen. Was that skill, which it can take along, or luck?'''),
         Wrong('pays it back', {3: 40}, '''
             Luck is not paid back. On the other half it is a coin like every other: what does a coin score?'''),
+        Wrong('nothing at all', {3: 0}, '''
+            Without luck a guesser is still right now and then: it tosses a coin, and there are two answers.'''),
+        Wrong('as a share', {3: 0.5}, 'Scores are points of 100 here, as the 65 that it had.'),
     ],
-    evidence=('Measured', _flattery),
+    evidence=('Measured, over 20 draws', _flattery),
     explanation='''
-        It depends on how much is chosen, from how much. One number from a smooth curve adds next to nothing to
-        the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on
-        data that had no part in the choice.'''))
+        It depends on how much is chosen, from how much. One number from a smooth curve, by many answers, adds next
+        to nothing to the score. A number chosen by few answers (a threshold for each of many rare classes), or the
+        best of hundreds of trials, follows its luck; then report the score on data that had no part in the
+        choice.''',
+    own_words=OwnWords(
+        'When may the validation set choose a threshold, and when is the score that comes with it flattered?',
+        model='''
+            Whatever is chosen by a score on some data fits the luck of that data a little. If it is one number,
+            with a smooth curve and thousands of answers behind it, that part is too small to matter. If many things
+            are tried on few examples, the best of them is mostly lucky: then its score must come from data that
+            had no part in the choice.''',
+        points='''
+            The best score among many is partly luck.
+
+            One threshold from a smooth curve, by many answers, is harmless.
+
+            Many trials, or few examples for each, flatter.
+
+            Then the score to report comes from other data.''')))
 
 # %% ../nbs/lib/questions.ipynb #dd1dce82
 def _range_cases(rng):
@@ -960,7 +1145,7 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
     read=[('12 regression', 'The loss'), ('05 losses', 'A loss that knows its activation')],
     prompt='''
         In a regression the targets are numbers, such as the two coordinates of a point, and the usual loss is the
-        mean squared error. Say what it is here:''',
+        mean squared error. Say what it is here, the last one to two decimals:''',
     snippet='''
         pred = tensor([[0., 0.], [1., 1.]])      # two points
         targ = tensor([[0., 2.], [1., 1.]])
@@ -968,7 +1153,9 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         in_tens  = F.mse_loss(10*pred, 10*targ)
         column, row = tensor([[1.], [2.], [3.]]), tensor([1., 2., 3.])
         mismatch = F.mse_loss(column, row).round(decimals=2)''',
-    places=['loss', 'in_tens', 'mismatch'],
+    places=['loss', 'in_tens', 'mismatch'], about=[[0], [1], [2]], decimals={2: 2},
+    fresh=[{'[0., 2.]': '[0., 4.]', '[[1.], [2.], [3.]]': '[[2.], [4.], [6.]]', '[1., 2., 3.]': '[2., 4., 6.]'},
+           {'[0., 2.]': '[2., 4.]', '[[1.], [2.], [3.]]': '[[1.], [3.]]', '[1., 2., 3.]': '[1., 3.]'}],
     hints='''
         The mean goes over *all* numbers: two points have four coordinates.
 
@@ -979,11 +1166,34 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         Wrong('mean over points', {0: 2.0}, '''
             You divided by the number of points. The mean goes over all numbers, and there are four of them.'''),
         Wrong('sum', {0: 4.0}, 'That is the sum of the squares. The loss is their mean.'),
-        Wrong('absolute error', {0: 0.5}, 'That is the mean distance. Here distances are squared before the mean.'),
+        Wrong('absolute error', {0: 0.5, 1: 5.0}, '''
+            These are the mean distances. Here distances are squared before the mean.'''),
+        Wrong('half the square', {0: 0.5, 1: 50.0}, '''
+            You took half of the mean of the squares. Some books write the loss with that half; `F.mse_loss` has
+            none.'''),
+        Wrong('absolute, or half', {0: 0.5}, '''
+            That is the mean *distance*, and it happens to be half of the mean of the squares too. The loss is the
+            mean of the squares, all of it.'''),
         Wrong('linear', {1: 10.0}, 'Ten times the distance is a hundred times its square.'),
+        Wrong('no change', {1: 1.0}, '''
+            The shapes are the same, but each distance is ten times as large, and so its square is larger still.'''),
+        Wrong('linear sum', {1: 40.0}, '''
+            That is ten times the sum of the squares. The loss is their mean, and ten times the distance is a
+            hundred times its square.'''),
+        Wrong('sum in tens', {1: 400.0}, 'That is the sum, the square of 20. The loss is the mean of all four.'),
+        Wrong('in tens over points', {1: 200.0}, '''
+            You divided the sum of 400 by the number of points. The mean goes over all four numbers.'''),
         Wrong('no broadcasting', {2: 0.0}, '''
             Number by number the predictions are perfect. But a column of three against a row of three is
             broadcast to a table of nine differences, and most of those are not zero.'''),
+        Wrong('sum of nine', {2: 12.0}, 'That is the sum of the nine squares. The loss is their mean.'),
+        Wrong('divided by three', {2: 4.0}, '''
+            The sum of the squares is 12, and you divided it by three. How many differences are there between a
+            column of three and a row of three?'''),
+        Wrong('root', {2: 1.15}, 'That is the root of it. `F.mse_loss` takes none.'),
+        Wrong('absolute in the table', {2: 0.89}, '''
+            That is the mean of the nine *distances*. They are squared before the mean.'''),
+        Wrong('less exact', {2: 1.3}, 'Almost: it is asked to two decimals.'),
         Wrong('an error', {2: 'error'}, '''
             It should be one. PyTorch broadcasts a column against a row instead, with no more than a warning, and
             computes all nine differences.'''),
@@ -991,7 +1201,20 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
     explanation='''
         Mean squared error: the mean, over all coordinates, of the squared distance. In units, it is pixels
         squared; its root is in pixels. And shapes must agree: a column against a row gives a table of all pairs,
-        silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.'''))
+        silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.''',
+    own_words=OwnWords(
+        'What does the mean squared error measure, and what must you watch when you use it?',
+        model='''
+            It is the mean, over all numbers of all targets, of the squared difference, so a large mistake weighs
+            much more than a small one. Its unit is that of the targets squared, so its size says something only
+            beside the scale of the targets. And predictions and targets must have one shape, or broadcasting
+            compares every one with every other, and the model learns the wrong thing.''',
+        points='''
+            The mean of the squared differences, over all numbers.
+
+            Its size depends on the unit: ten times the scale is a hundred times the loss.
+
+            Shapes must agree; broadcasting goes wrong in silence.''')))
 
 # %% ../nbs/lib/questions.ipynb #358421c4
 def _flip_cases(rng):
