@@ -120,3 +120,20 @@ def test_left_in_a_terminal(types, capsys, lines):
     assert questionnaire.course_quiz(['10', 'explain']) == 0
     assert questionnaire.course_quiz(['2', 'explain']) == 0 and questionnaire.course_quiz(['1', 'explain']) == 0
     assert 'Traceback' not in capsys.readouterr().out
+
+# ---------------------------------------------------------------- JupyterLab
+
+def test_a_place_to_write_and_boxes_to_tick():
+    pytest.importorskip('ipywidgets')
+    z = passed(10)
+    text, compare, model, ticks, noted = z.explain(10).widget().children
+    *boxes, note = ticks.children
+    compare.click()
+    assert 'at least 5 words' in model.value and ticks.layout.display == 'none'
+    text.value = TEXT
+    compare.click()
+    assert 'divides by the sum of the row' in model.value and TEXT in model.value and ticks.layout.display == 'flex'
+    assert [b.description for b in boxes] == ['Point 1', 'Point 2', 'Point 3', 'Point 4']
+    boxes[1].value = True
+    note.click()
+    assert 'Noted, 1 of 4' in noted.value and z.kept.read()['10']['ticks'] == 1
