@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PASS', 'TRY_AGAIN', 'UNANSWERED', 'NOTED', 'SELF_ASSESSED', 'DONE', 'cut', 'show', 'md_to_text', 'tag', 'md_to_html',
-           'Card', 'rows_to_html', 'Board']
+           'Card', 'buttons', 'rows_to_html', 'Board']
 
 # %% ../nbs/lib/cards.ipynb #c0d5ccf2
 import re, textwrap
@@ -165,16 +165,21 @@ class Card:
 
 # %% ../nbs/lib/cards.ipynb #4f79d3f4
 @patch
-def text(self:Card) -> str:
+def text(self:Card,
+         width:int=88, # Letters in a line
+        ) -> str:
     "The card for a terminal."
-    head = f'{self.status}   {self.head}' if self.status else self.head
+    head = textwrap.fill(f'{self.status}   {self.head}' if self.status else self.head, width)
     evidence = [f'{k}:\n' + textwrap.indent(v, '    ') for k,v in self.evidence]
-    parts = [head, md_to_text(self.body), *evidence, md_to_text(self.after), md_to_text(self.foot)]
+    body, after, foot = (md_to_text(o, width) for o in (self.body, self.after, self.foot))
+    parts = [head, body, *evidence, after, foot]
     return '\n\n'.join(filter(None, parts))
 
 # %% ../nbs/lib/cards.ipynb #98ec3455
 @patch
-def html(self:Card) -> str:
+def html(self:Card,
+         announced:bool=True, # Shall a screen reader say a verdict as it appears? Not if it stands in a place that does
+        ) -> str:
     "The card for a page."
     colour = _colours.get(self.status, _grey)
     word = tag('span', self.status, 'word', colour) if self.status else ''
@@ -182,10 +187,41 @@ def html(self:Card) -> str:
     evidence = ''.join(_evidence(k, v) for k,v in self.evidence)
     foot = tag('div', md_to_html(self.foot), 'foot') if self.foot else ''
     parts = head + md_to_html(self.body) + self.table + evidence + md_to_html(self.after) + foot
-    return tag('div', parts, 'card', colour, role='status')
+    return tag('div', parts, 'card', colour, **dict(role='status') if self.status and announced else {})
 
 def _evidence(heading, text):
     return tag('div', escape(heading), 'label') + tag('pre', escape(text, quote=False), 'block')
+
+# %% ../nbs/lib/cards.ipynb #062c9748
+def _on_page(css, element, **attributes):
+    "HTML that sets attributes of the nearest `element` around it, and a bit of style."
+    data = ''.join(f' data-{k}="{escape(v)}"' for k,v in attributes.items())
+    copy = "if (o.name.startsWith('data-')) around.setAttribute(o.name.slice(5), o.value)"
+    script = f"const around = this.closest('{element}'); for (const o of this.attributes) {copy}"
+    return f'<style onload="{script}"{data}>{css}</style>'
+
+# %% ../nbs/lib/cards.ipynb #2d0bafb7
+def buttons(
+    label:str,    # The question, as the group's name
+    options:dict, # From a letter to a text
+    judge,        # A function from a letter to a card
+): # An ipywidgets box: a row of a label and buttons, and the verdict
+    "A button for each option, and below it the card that `judge` makes of the one that is clicked."
+    import ipywidgets as w
+    css = '.course-option { white-space: pre; text-overflow: clip }'
+    group = _on_page(css, '.widget-hbox', **{'role': 'group', 'aria-label': label})
+    verdict = w.HTML(_on_page('', '.widget-html', **{'role': 'status', 'aria-live': 'polite', 'aria-atomic': 'true'}))
+    def button(letter, text):
+        def clicked(_):
+            card = judge(letter)
+            verdict.value = '' # the same words again are said again
+            verdict.value = card.html(announced=False)
+        b = w.Button(description=f'{letter}\n{_plain(text)}', tooltip='', layout=w.Layout(width='4em'))
+        b.add_class('course-option').on_click(clicked)
+        return b
+    return w.VBox([w.HBox([w.HTML(f'{group}Your choice:'), *(button(*o) for o in options.items())]), verdict])
+
+def _plain(text): return ' '.join(_without_marks(text).replace('`', '').split())
 
 # %% ../nbs/lib/cards.ipynb #9c1d4642
 def rows_to_html(
@@ -207,11 +243,24 @@ class Board(Card):
         super().__init__(head, body, foot=foot, table=rows_to_html(rows))
         self.rows = rows
 
-    def text(self) -> str:
-        width = max(len(title) for _,title,_,_ in self.rows)
-        lines = [f'{n!s:>2}  {title:<{width}}  {state:<13}  {_first_place(read)}' for n,title,state,read in self.rows]
-        return '\n'.join(filter(None, [self.head, self.body, '', *lines, self.foot]))
+    def text(self,
+             width:int=120, # Letters in a line
+            ) -> str:
+        "The table for a terminal: a line for each row, or two where there is no room for one."
+        of_titles = max(len(title) for _,title,_,_ in self.rows)
+        begin = [f'{n!s:>2}  {title:<{of_titles}}  {state:<13}' for n,title,state,_ in self.rows]
+        read = [_first_place(o) for *_,o in self.rows]
+        lines = [f'{a}  {b}' for a,b in zip(begin, read)]
+        if max(map(len, lines)) > width: lines = [o for row in self.rows for o in _in_two_lines(row, width)]
+        body, foot = textwrap.fill(self.body, width), md_to_text(self.foot, width)
+        return '\n'.join(filter(None, [self.head, body, '', *lines, foot]))
 
 def _first_place(read):
     "The chapter and the first section: '05 losses, \"A\"' of '05 losses, \"A\" and \"B\"; 06 metrics, \"C\"'."
     return re.match('[^"]*("[^"]*")?', read)[0]
+
+def _in_two_lines(row, width):
+    "What, and where to read it, each in a line if there is room for it."
+    n, title, state, read = row
+    return [textwrap.fill(text, width, initial_indent=first, subsequent_indent=' '*4)
+            for first,text in ((f'{n!s:>2}  ', f'{title}: {state}'), (' '*4, _first_place(read)))]

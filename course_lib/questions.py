@@ -6,10 +6,12 @@
 __all__ = ['questions']
 
 # %% ../nbs/lib/questions.ipynb #cae88297
+from types import FunctionType
 from .core import *
 from .sandbox import *
 from .cards import *
 from .quiz import *
+from .lasting import *
 
 # %% ../nbs/lib/questions.ipynb #cc9b1a0d
 _all_ = ['questions']
@@ -49,8 +51,9 @@ _add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10'
     wrong=[
         Wrong('accuracy',
               'It becomes more accurate on pictures of exactly one bear.', '''
-            There softmax has the advantage: it knows that exactly one class is right, and the multi-label model
-            must find that out. What can it not say at all, though?'''),
+            On such pictures both can name the bear. Which of the two is right more often depends on the pictures
+            and on luck; chapter 15 counts it on drawn bears. What can softmax not say at all, whatever it is
+            shown?'''),
         Wrong('fourth class',
               'It gets a fourth class, "no bear", which it learns from the pictures of bears.', '''
             No class is added: there are still three outputs. And pictures of bears would be no examples of "no
@@ -62,7 +65,20 @@ _add(Choice(1, 'What several labels bring to the bear classifier', asked_in='10'
     ],
     explanation='''
         Softmax shares out one whole probability, whatever is in the picture. Three sigmoids answer three
-        questions, and each may be answered with no.'''))
+        questions, and each may be answered with no.''',
+    own_words=OwnWords(
+        'A friend has a bear classifier with softmax, and it calls a bicycle a grizzly. Why? What would you change?',
+        model='''
+            Softmax makes probabilities that add up to 1, so one of the bears must get a large share even if none is
+            there: the question it answers is "which of these?", and "none" is no answer to that. I would give each
+            class its own yes or no: a sigmoid for each output, targets of ones and zeros, binary cross-entropy as
+            the loss. Then all may say no, and two may say yes.''',
+        points='''
+            Softmax must share out one whole, so something is always named.
+
+            A sigmoid for each class asks each one on its own.
+
+            So it can say none, and it can say several.''')))
 
 # %% ../nbs/lib/questions.ipynb #1e00b334
 _animals = 'ant bear cat catfish dog emu fox gnu hen'.split()
@@ -71,9 +87,15 @@ def _label_cases(rng):
     yield [], ['dog', 'cat']
     yield ['cat'], ['cat']
     yield ['ant'], ['dog', 'catfish', 'cat', 'ant']
-    yield ['catfish'], ['catfish', 'cat', 'dog']
-    yield ('dog', 'cat'), ('fox', 'dog', 'cat')
+    yield ['catfish'], ['catfish', 'cat', 'fish'] # names that are parts of others: before, behind, between
+    yield ['cat'], ['catfish', 'cat']
+    yield ['fish'], ['catfish', 'fish']
+    yield ['bear'], ['polar bear', 'bear']
+    yield ['polar bear'], ['bear', 'polar', 'polar bear']
+    yield ['cat'], ['Cat', 'cat']
+    yield ['dog', 'cat'], ['fox', 'dog', 'cat']
     yield ['fox', 'ant', 'fox'], ['fox', 'bear', 'ant']
+    yield ['emu', 'cat', 'dog'], _animals[::-1]
     for _ in range(20):
         vocab = rng.sample(_animals, rng.randint(1, len(_animals)))
         yield rng.choices(vocab, k=rng.randint(0, 4)), vocab
@@ -88,8 +110,9 @@ _add(Code(2, 'Encoding the dependent variable', asked_in='03',
     read=[('03 DataBlock', 'Several categories: ones and zeros')],
     prompt='''
         Each picture has a list of labels. Write `encode(labels, vocab)`, which makes of it what a multi-label
-        loss takes: a tensor of floats with a place for each entry of `vocab`, in the order of `vocab`. The names
-        in `labels` are all in `vocab`; there may be none, and one may be there twice.''',
+        loss takes: a tensor of floats with a place for each entry of `vocab`, in the order of `vocab`. Both are
+        lists of text. The names in `labels` are all in `vocab`; there may be none, one may be there twice, and one
+        may be a part of another.''',
     params='labels, vocab', func='encode', cases=_label_cases, smaller=_smaller_labels,
     hints='''
         How long is the result? The same for each picture, whatever its labels are.
@@ -100,26 +123,131 @@ _add(Code(2, 'Encoding the dependent variable', asked_in='03',
     wrong=[
         Wrong('numbers', 'tensor([list(vocab).index(o) for o in labels])', '''
             These are the numbers of the labels. Two pictures with one and with three labels give vectors of
-            different length, which no batch can hold. Give each class a place of its own.'''),
+            different length, which no batch can hold. Give each class a place of its own.''',
+            also='''
+            tensor([float(list(vocab).index(o)) for o in labels])
+            [list(vocab).index(o) for o in labels]
+            [i for i,v in enumerate(vocab) if v in labels]
+            tensor([i for i,v in enumerate(vocab) if v in labels])'''),
+        Wrong('through the labels', 'tensor([float(o in vocab) for o in labels])', '''
+            This goes through `labels`: as many entries as there are labels, and each is 1, since all of them are in
+            `vocab`. Go through `vocab`, and ask each of its names.''',
+            also='''
+            tensor([o in vocab for o in labels])
+            tensor([int(o in vocab) for o in labels])
+            [float(o in vocab) for o in labels]
+            [int(o in vocab) for o in labels]'''),
         Wrong('whole numbers', 'tensor([int(v in labels) for v in vocab])', '''
             The right ones and zeros, but as whole numbers. Binary cross-entropy computes with them and wants
             floats.'''),
         Wrong('true or false', 'tensor([v in labels for v in vocab])', '''
             The right answers, but as True and False. Binary cross-entropy computes with them and wants floats.'''),
         Wrong('counts', 'tensor([float(list(labels).count(v)) for v in vocab])', '''
-            A label that is there twice gives 2. The target says whether a class is there, not how often.'''),
+            A label that is there twice gives 2. The target says whether a class is there, not how often.''',
+            also='''
+            tensor([list(labels).count(v) for v in vocab])'''),
+        Wrong('shares', 'tensor([list(labels).count(v)/len(labels) for v in vocab])', '''
+            You divide by the number of labels, so that the entries add up to 1. Each class is a question of its own:
+            what is there gets a whole 1.''', also=['''
+            def f(labels, vocab):
+                v = tensor([float(o in labels) for o in vocab])
+                return v/v.sum()''', 'tensor([(v in labels)/len(labels) for v in vocab])',
+            'tensor([(v in labels)/max(len(labels), 1) for v in vocab])',
+            'tensor([(v in labels)/max(len(set(labels)), 1) for v in vocab])']),
+        Wrong('a row for each label', 'torch.eye(len(vocab))[[list(vocab).index(o) for o in labels]]', '''
+            This is a table with a row for each label. Wanted is one row for the picture, in which all its labels
+            have their 1.''', also='''
+            tensor([[float(v == o) for v in vocab] for o in labels])
+            torch.stack([tensor([float(v == o) for v in vocab]) for o in labels])
+            [[float(v == o) for v in vocab] for o in labels]
+            [[int(v == o) for v in vocab] for o in labels]
+            F.one_hot(tensor([list(vocab).index(o) for o in labels]), len(vocab))
+            F.one_hot(tensor([list(vocab).index(o) for o in labels]), len(vocab)).float()'''),
+        Wrong('nothing set', 'torch.zeros(len(vocab))', '''
+            These are zeros, whatever the labels are: no place has got its 1. If you compare, compare one name with
+            one name, not with the list.''',
+            also='''
+            [0.]*len(vocab)
+            tensor([0]*len(vocab))
+            tensor([v == labels for v in vocab])'''),
+        Wrong('all set', 'torch.ones(len(vocab))', '''
+            These are ones, whatever the labels are. Ask for each name of `vocab` whether it is among the labels.''',
+            also='''
+            [1.]*len(vocab)
+            tensor([v in vocab for v in vocab])
+            tensor([1]*len(vocab))'''),
+        Wrong('minus one', 'tensor([1. if v in labels else -1. for v in vocab])', '''
+            What is not there has -1 in yours. It must be 0: the target is the probability that the class is there.''',
+            also='''
+            tensor([1 if v in labels else -1 for v in vocab])'''),
         Wrong('first only', 'tensor([float(v in labels[:1]) for v in vocab])', '''
-            Only the first label has got its 1. That is encoding for one label; here all of them count.'''),
+            Only the first label has got its 1. That is encoding for one label; here all of them count.''',
+            also=['tensor([float(v == labels[0]) for v in vocab])',
+                  'F.one_hot(tensor(list(vocab).index(labels[0])), len(vocab)).float()', '''
+                  def f(labels, vocab):
+                      v = torch.zeros(len(vocab))
+                      for o in labels:
+                          v[list(vocab).index(o)] = 1
+                          return v''', '''
+                  def f(labels, vocab):
+                      v = torch.zeros(len(vocab))
+                      for o in labels:
+                          v[list(vocab).index(o)] = 1
+                          break
+                      return v''']),
+        Wrong('last only', 'tensor([float(v in labels[-1:]) for v in vocab])', '''
+            Only the last label has got its 1. Does each of them begin with a fresh vector of zeros? All of them
+            belong into the same one.''', also=['tensor([float(v == labels[-1]) for v in vocab])', '''
+            def f(labels, vocab):
+                for o in labels: v = tensor([float(n == o) for n in vocab])
+                return v''']),
+        Wrong('one too deep', 'tensor([[float(v in labels) for v in vocab]])', '''
+            The right numbers, in a table with one row: there is one pair of brackets too many, or an axis that the
+            loader will add when it makes the batch.''', also='''
+            tensor([[float(v in labels)] for v in vocab])'''),
         Wrong('sorted', 'tensor([float(v in labels) for v in sorted(vocab)])', '''
             The places follow the alphabet and not `vocab`. The model's outputs are in the order of `vocab`, so
-            each target would meet the wrong output.'''),
+            each target would meet the wrong output.''', also='''
+            tensor([float(v in labels) for v in sorted(set(vocab))])
+            tensor([int(v in labels) for v in sorted(vocab)])'''),
         Wrong('letters', 'tensor([float(v in " ".join(labels)) for v in vocab])', '''
-            A name that is a part of another one is found in it: `cat` in `catfish`. Compare whole names: look in
-            the list, not in a string.'''),
+            A name that is a part of another one is taken for it: `cat` and `catfish`. Compare whole names: look in
+            the list, or use `==`, and do not look into a text.''', also='''
+            tensor([float(v in str(labels)) for v in vocab])
+            tensor([float(v in "".join(labels)) for v in vocab])
+            tensor([float(any(v in o for o in labels)) for v in vocab])
+            tensor([float(any(o in v for o in labels)) for v in vocab])
+            tensor([float(any(o.startswith(v) for o in labels)) for v in vocab])
+            tensor([float(any(v.startswith(o) for o in labels)) for v in vocab])
+            tensor([float(any(o.endswith(v) for o in labels)) for v in vocab])
+            tensor([float(any(v.endswith(o) for o in labels)) for v in vocab])
+            tensor([float(any(o in v or v in o for o in labels)) for v in vocab])
+            tensor([float(v in " ".join(labels).split()) for v in vocab])
+            tensor([float(any(o[:3] == v[:3] for o in labels)) for v in vocab])'''),
+        Wrong('case', 'tensor([float(v.lower() in [o.lower() for o in labels]) for v in vocab])', '''
+            Large and small letters are the same to yours. `Cat` and `cat` are two names, and each has a place of its
+            own.'''),
         Wrong('reversed', 'tensor([float(v not in labels) for v in vocab])', '''
-            Ones and zeros are exchanged: 1 means that the class is there.'''),
+            Ones and zeros are exchanged: 1 means that the class is there.''', also='''
+            tensor([v not in labels for v in vocab])
+            tensor([int(v not in labels) for v in vocab])
+            [float(v not in labels) for v in vocab]'''),
         Wrong('list', '[float(v in labels) for v in vocab]', '''
-            The right numbers, but in a list. A loss computes with tensors: `tensor(...)` around it.'''),
+            The right places, but in a list. A loss computes with tensors: `tensor(...)` around it, of floats.''',
+            also='''
+            [v in labels for v in vocab]'''),
+        Wrong('array', 'np.array([float(v in labels) for v in vocab])', '''
+            The right places, but in an array of NumPy. A loss computes with tensors: `tensor(...)` of floats.''',
+            also='''
+            np.array([int(v in labels) for v in vocab])
+            np.array([v in labels for v in vocab])'''),
+        Wrong('not the order of vocab', '''
+            def f(labels, vocab):
+                v = torch.zeros(len(vocab))
+                v[:len(set(labels))] = 1
+                return v''', '''
+            The ones stand at the beginning, as many as there are labels. Each belongs to the place that its name has
+            in `vocab`.'''),
     ],
     reference='''
         def encode(labels, vocab):
@@ -195,27 +323,98 @@ _add(Code(3, 'Rows and columns, as of a matrix', asked_in='01',
     wrong=[
         Wrong('loc', 'df.loc[r], df[df.columns[c]]', '''
             `loc` looks for rows by their *label*. That goes well while the index happens to count 0, 1, 2, and
-            gives another row or an error after the first filter. You want positions.'''),
+            gives another row or an error after the first filter. You want positions.''', also='''
+            df.loc[r], df[c]
+            df.loc[r], df.loc[:, c]
+            df.loc[r], df.iloc[:, c]
+            df.loc[r], df.loc[:, df.columns[c]]
+            df.xs(r), df.xs(c, axis=1)
+            df.loc[df.index == r].iloc[0], df.iloc[:, c]'''),
         Wrong('exchanged', 'df.iloc[:, r], df.iloc[c]', '''
             Rows and columns are exchanged. As in a matrix, rows come before the comma and columns behind it.'''),
+        Wrong('two columns', 'df.iloc[:, r], df.iloc[:, c]', '''
+            These are two columns. What stands before the comma chooses rows, and a lone `:` takes all of them.'''),
+        Wrong('brackets', 'df[r], df[c]', '''
+            `df[...]` looks for a column of that *name*, and here you have positions; and the first of the two is to
+            be a row.''', also='''
+            (df[r], df[df.columns[c]])
+            (df[r], df.iloc[:, c])
+            (df[r], df.loc[:, c])'''),
         Wrong('column first', 'df.iloc[:, c], df.iloc[r]', '''
             Both are right, but the column comes first in yours. Asked for are the row, and then the column.'''),
         Wrong('two rows', 'df.iloc[r], df.iloc[c]', '''
             These are two rows: with one number in the brackets `iloc` takes a row. For a column say that you want
             *all* rows, before the comma.'''),
         Wrong('columns by name', 'df.iloc[r], df[c]', '''
-            The row is right. But `df[...]` looks for a column of that *name*; you want the column at that
-            position.'''),
+            The row is right. But yours looks for a column of that *name*; you want the column at that position.''',
+            also='''
+            df.iloc[r], df.loc[:, c]
+            df.iloc[r], df.xs(c, axis=1)
+            df.iloc[r], df.get(c)'''),
+        Wrong('a name that is there twice', 'df.iloc[r], df[df.columns[c]]', '''
+            You go from the position to a name, and from the name to the column. Another column may have the same
+            name, and then both come. Ask for the position itself.''',
+            also='''
+            df.iloc[r], df.loc[:, df.columns[c]]'''),
+        Wrong('labels that are there twice', 'df.loc[df.index[r]], df.loc[:, df.columns[c]]', '''
+            You go from the position to a label, and from the label to what has it. Another row or column may have the
+            same label, and then both come. Ask for the position itself.''',
+            also='''
+            df.loc[df.index[r]], df[df.columns[c]]
+            df.loc[df.index[r]], df.iloc[:, c]'''),
         Wrong('tables', 'df.iloc[[r]], df.iloc[:, [c]]', '''
             A slice or a list in the brackets gives a table, even if it holds one row only. The number alone gives
-            the Series.'''),
+            the Series.''', also='''
+            df.iloc[r:r+1], df.iloc[:, c:c+1]
+            df[r:r+1], df.iloc[:, c:c+1]
+            df.take([r]), df.take([c], axis=1)
+            df.iloc[[r], :], df.iloc[:, c]
+            df.iloc[r], df.iloc[:, [c]]
+            df.iloc[[r]], df[[df.columns[c]]]'''),
         Wrong('from one', 'df.iloc[r-1], df.iloc[:, c-1]', '''
-            You count from 1. In Python the first one is number 0.'''),
+            You count from 1. In Python the first one is number 0, so the number needs no change.''',
+            also='''
+            df.iloc[r+1], df.iloc[:, c+1]'''),
+        Wrong('sign dropped', 'df.iloc[abs(r)], df.iloc[:, abs(c)]', '''
+            `abs` makes 1 of -1, the second instead of the last. `iloc` knows negative numbers; leave them as they
+            are.''', also='''
+            df.iloc[max(r, 0)], df.iloc[:, max(c, 0)]'''),
+        Wrong('no negative ones', '''
+            df.reset_index(drop=True).loc[r], df.iloc[:, c]''', '''
+            The rows are numbered afresh and then found by that number, and no row is called -1. There is a way to ask
+            for the position itself.''', also='''
+            df.reset_index(drop=True).loc[r], df.iloc[:, c].reset_index(drop=True)
+            df.reset_index(drop=True).loc[r], df.reset_index(drop=True).iloc[:, c]'''),
         Wrong('bare values', 'df.values[r], df.values[:, c]', '''
-            The right numbers, but as a bare array: the labels beside them are lost. Ask the DataFrame itself for
-            its part.'''),
+            The right numbers, but bare: the labels beside them are lost. Ask the DataFrame itself for its part, and
+            leave it the Series that it is.''', also='''
+            df.iloc[r].tolist(), df.iloc[:, c].tolist()
+            df.iloc[r].values, df.iloc[:, c]
+            df.iloc[r], df.iloc[:, c].values
+            tensor(df.values)[r], tensor(df.values)[:, c]
+            df.iloc[r].tolist(), df.iloc[:, c]
+            df.iloc[r], df.iloc[:, c].tolist()'''),
         Wrong('one cell', 'df.iloc[r, c]', '''
-            That is the single cell where the two meet. Wanted are the whole row and the whole column: two things.'''),
+            That is the single cell where the two meet. Wanted are the whole row and the whole column: two things.''',
+            also='''
+            df.iat[r, c]
+            df.values[r, c]
+            df.values[r][c]
+            df.iloc[r].iloc[c]
+            df.iloc[:, c].iloc[r]
+            df.loc[r, c]
+            df[c][r]
+            df[df.columns[c]].iloc[r]'''),
+        Wrong('one of two', 'df.iloc[r]', '''
+            That is one of the two. Return both, with a comma between them: the row, then the column.''',
+            also='''
+            df.iloc[:, c]
+            df.iloc[r, :],
+            df.iloc[:, c],'''),
+        Wrong('their names', 'df.index[r], df.columns[c]', '''
+            These are the labels of the row and the column. Wanted is what stands in them.''',
+            also='''
+            df.iloc[r], df.columns[c]'''),
     ],
     reference='''
         def row_and_column(df, r, c):
@@ -235,16 +434,32 @@ _add(Code(3, 'Rows and columns, as of a matrix', asked_in='01',
         shuffled.'''))
 
 # %% ../nbs/lib/questions.ipynb #8dab7ec4
+def _mixed(rng, index, columns): # text, whole numbers, halves, and truth values in turn
+    import pandas as pd
+    n, first = len(index), rng.randrange(4)
+    def entries(kind):
+        if kind == 0: return [f'{o}.jpg' for o in rng.sample(range(100), n)]
+        if kind == 3: return [rng.random() < .5 for _ in range(n)]
+        return [o/2 if kind == 2 else o for o in rng.sample(range(100), n)]
+    return pd.DataFrame({o: entries((first + i) % 4) for i,o in enumerate(columns)}, index=index)
+
 def _column_cases(rng):
-    yield _frame(rng, [0, 1], ['fname', 'labels']), 'labels'
-    yield _frame(rng, [0, 1], ['is valid', 'name']), 'is valid'
-    yield _frame(rng, [1, 2, 3], ['count', 'size', 'other']), 'count'
-    yield _frame(rng, ['fname', 'labels'], ['labels', 'fname']), 'fname'
-    yield _frame(rng, [2, 0], [2, 0, 1]), 0
-    yield _frame(rng, [], ['a', 'b']), 'b'
+    alike = ['name_long', 'fname', 'name', 'name2', 'my name', 'Name', ' name']
+    yield _mixed(rng, [0, 1], ['fname', 'labels']), 'labels'
+    yield _mixed(rng, [4, 1, 7], alike), 'name'
+    yield _mixed(rng, [4, 1, 7], alike), 'Name'
+    yield _mixed(rng, [4, 1, 7], alike), 'my name'
+    yield _mixed(rng, [0, 1], ['is valid', 'name']), 'is valid'
+    yield _mixed(rng, [1, 2, 3], ['count', 'size', 'other']), 'count'
+    yield _mixed(rng, [1, 2, 3], ['size (cm)', 'count', 'size']), 'size'
+    yield _mixed(rng, [1, 2, 3], ['size (cm)', 'count', 'size']), 'size (cm)'
+    yield _mixed(rng, ['fname', 'labels'], ['labels', 'fname']), 'fname'
+    yield _mixed(rng, [2, 0], [2, 0, 1]), 0
+    yield _mixed(rng, [5, 6], [10, 1]), 1
+    yield _mixed(rng, [3], ['fname', 'labels']), 'fname'
     for _ in range(8):
         columns = rng.sample(['fname', 'labels', 'name', 'size', 'T', 'is valid', 'x'], rng.randint(1, 4))
-        yield _frame(rng, rng.sample(range(9), rng.randint(1, 3)), columns), rng.choice(columns)
+        yield _mixed(rng, rng.sample(range(9), rng.randint(1, 3)), columns), rng.choice(columns)
 
 def _smaller_column(df, name):
     for i in range(len(df)): yield df.iloc[_all_but(i, len(df))], name
@@ -256,8 +471,9 @@ _add(Code(4, 'A column by its name', asked_in='01',
     read=[('01 pandas', 'Columns by name')],
     prompt='''
         Write `column(df, name)`, which returns the column called `name` as a Series. It must work for each name
-        that a column can have: with a space in it, like a word that pandas uses itself (`count`, `size`), or a
-        number.''',
+        that a column can have: with a space or brackets in it, a part of another name, a word that pandas uses
+        itself (`count`, `size`), or a number. And it must come as it stands in the table, which may hold text,
+        numbers and truth values side by side.''',
     params='df, name', func='column', cases=_column_cases, smaller=_smaller_column,
     hints='''
         You have done the same with a dictionary: give the key, get the value.
@@ -271,14 +487,127 @@ _add(Code(4, 'A column by its name', asked_in='01',
             That is the dot in another form. For a column called `count` it gives the method `count`, and a name
             must be text.'''),
         Wrong('table', 'df[[name]]', '''
-            A list of names gives a table with these columns, even for one name. The name alone gives the Series.'''),
+            That is a table, with one column. A list of names gives one, and so does `filter`. The name alone, in
+            brackets, gives the Series.''', also='''
+            df.filter(items=[name])
+            df.loc[:, [name]]
+            df[name].to_frame()
+            df.loc[:, df.columns == name]
+            df.loc[:, name:name]
+            df.filter([name])
+            df[[name]].T'''),
         Wrong('row', 'df.loc[name]', '''
             `loc` with one entry looks for a *row* of that label. Rows come first there: a column needs `:` and a
-            comma before it. Or use what is shorter.'''),
-        Wrong('position', 'df.iloc[:, name]', '`iloc` counts positions, and here you have a name.'),
+            comma before it. Or use what is shorter.''', also='''
+            df.loc[name, :]
+            df.xs(name)'''),
+        Wrong('position', 'df.iloc[:, name]', '`iloc` counts positions, and here you have a name.',
+              also='''
+            df.iloc[name]
+            df[df.columns[name]]
+            df.iloc[:, [name]]'''),
+        Wrong('a part of the name', 'df[[o for o in df.columns if str(name) in str(o)][0]]', '''
+            Yours looks for a column whose name only *contains* the text, or begins or ends with it, and takes the
+            first. `name` is a part of `fname` and of `name_long`. Ask for the whole name: `df[...]` does.''', also='''
+            df[[o for o in df.columns if name in o][0]]
+            df[next(o for o in df.columns if name in o)]
+            df[[o for o in df.columns if o.startswith(name)][0]]
+            df[[o for o in df.columns if o.endswith(name)][0]]
+            df[next(o for o in df.columns if o.startswith(name))]
+            df[next(o for o in df.columns if o.endswith(name))]
+            df[[o for o in df.columns if str(o).startswith(str(name))][0]]
+            df[[o for o in df.columns if str(o).endswith(str(name))][0]]
+            df[next(o for o in df.columns if str(o).startswith(str(name)))]
+            df[next(o for o in df.columns if str(o).endswith(str(name)))]
+            df.filter(like=name).iloc[:, 0]
+            df.filter(like=str(name)).iloc[:, 0]
+            df.filter(regex=name).iloc[:, 0]
+            df.filter(regex=str(name)).iloc[:, 0]
+            df.loc[:, df.columns.str.startswith(name)].iloc[:, 0]
+            df.loc[:, df.columns.str.contains(name)].iloc[:, 0]
+            df.loc[:, df.columns.str.endswith(name)].iloc[:, 0]
+            df.filter(like=name).squeeze()
+            df.filter(regex=name).squeeze()'''),
+        Wrong('a table of parts', 'df.filter(like=name)', '''
+            That is a table with all columns whose name *contains* the text: `fname` as well as `name`. Wanted is the
+            one whose whole name it is, as a Series.''', also='''
+            df.filter(regex=name)
+            df.filter(like=str(name))
+            df.filter(regex=str(name))
+            df[[o for o in df.columns if name in o]]
+            df.loc[:, df.columns.str.contains(name)]'''),
+        Wrong('a pattern', "df.filter(regex=f'^{name}$').iloc[:, 0]", '''
+            A regular expression reads brackets, dots and other signs in a name as orders. Ask for the name as it is:
+            `df[...]` does.''', also='''
+            df.filter(regex='^' + name + '$').iloc[:, 0]
+            df.filter(regex=f'^{name}$').squeeze()
+            df.filter(regex=f'^{name}$')
+            df.filter(regex='^' + name + '$')'''),
+        Wrong('case', '''
+            df[[o for o in df.columns if str(o).lower() == str(name).lower()][0]]''', '''
+            Large and small letters are the same to yours, but `Name` and `name` may be two columns of one table.''',
+            also=['df[[o for o in df.columns if o.lower() == name.lower()][0]]', '''
+            def f(df, name):
+                df = df.copy()
+                df.columns = df.columns.str.lower()
+                return df[name.lower()]''']),
+        Wrong('as text', 'df[str(name)]', '''
+            `str` makes text of the name. A column may be called by a number, and 1 is not "1".''',
+            also='''
+            df.loc[:, str(name)]
+            df[f"{name}"]
+            df.get(str(name))'''),
+        Wrong('turned', 'df.T.loc[name]', '''
+            You turn the table first. Then each column holds a whole row, text and numbers together, and what comes
+            out is a column of mere objects: its type is lost. Columns can be had without turning.''', also='''
+            df.transpose().loc[name]
+            df[name].astype(object)
+            df.T.xs(name)
+            df.T.loc[name, :]
+            df.astype(object)[name]'''),
+        Wrong('squeezed', 'df[[name]].squeeze()', '''
+            `squeeze` drops each axis of length 1. If the table has a single row, that axis goes as well, and one
+            value is left. The name alone, without the second brackets, gives the Series.''',
+            also='''
+            df.filter(items=[name]).squeeze()
+            df.loc[:, [name]].squeeze()'''),
         Wrong('bare values', 'df[name].values', '''
-            The right numbers, but as a bare array. The Series keeps the labels of the rows beside them.'''),
-        Wrong('quoted', 'df["name"]', 'With the quotes it is the text "name", not what the variable holds.'),
+            The right values, but bare, as an array or a list. The Series keeps the labels of the rows beside them.''',
+            also='''
+            df[name].tolist()
+            list(df[name])
+            df[name].to_numpy()
+            tuple(df[name])
+            [o for o in df[name]]
+            df[name].to_dict()
+            df.to_dict("list")[name]
+            np.array(df[name])
+            df[name].array'''),
+        Wrong('new labels', 'df[name].reset_index(drop=True)', '''
+            The right values, but the labels of the rows are gone: they are counted afresh. Leave them as they are.''',
+            also='''
+            pd.Series(df[name].tolist())
+            pd.Series(df[name].values)
+            pd.Series(list(df[name]))'''),
+        Wrong('one entry', 'df[name].iloc[0]', '''
+            That is a single entry of the column. Wanted is all of it.''', also='''
+            df[name].values[0]
+            df[name].iloc[-1]'''),
+        Wrong('as an expression', 'df.eval(name)', '''
+            `eval` and `query` read the name as a line of code. With a space in it, or as a number, that means
+            something else.''', also='''
+            df.query(name)'''),
+        Wrong('the others', 'df.drop(columns=name)', '''
+            These are all columns but the one that is wanted.''', also='''
+            df.drop(name, axis=1)
+            df.drop(columns=[name])'''),
+        Wrong('the name', 'name', 'This returns the name itself. Ask the table for it.', also='''
+            df.columns[df.columns == name]'''),
+        Wrong('quoted', 'df["name"]', 'With the quotes it is the text "name", not what the variable holds.',
+              also='''
+            df.loc[:, "name"]
+            df.get("name")
+            df[["name"]]'''),
     ],
     reference='''
         def column(df, name):
@@ -303,7 +632,8 @@ _add(Predict(5, 'Dataset against DataLoader', asked_in='02',
         ds = [(i, i*i) for i in range(10)]
         dl = DataLoader(ds, bs=4)
         first = dl.one_batch()''',
-    places=['len(ds)', 'len(dl)', 'ds[3]', 'first'],
+    places=['len(ds)', 'len(dl)', 'ds[3]', 'first'], about=[[0, 1], [2, 3]],
+    fresh=[{'range(10)': 'range(11)', 'bs=4': 'bs=3'}, {'range(10)': 'range(9)', 'bs=4': 'bs=5'}],
     hints='''
         `len` counts samples in the one, and batches in the other. How many fours are there in ten, and what
         becomes of the rest?
@@ -341,7 +671,9 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
         one   = Datasets(words, [[str.upper, len]])
         two   = Datasets(words, [[str.upper], [len]], splits=[[0, 2], [1]])
         plain = Datasets(words)''',
-    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]'],
+    places=['one[1]', 'two[1]', 'plain[1]', 'two.valid[0]'], about=[[0, 1], [0, 1, 3], [0, 2], [3]],
+    fresh=[{"['ant', 'bear', 'emu']": "['owl', 'horse', 'dove']"},
+           {"['ant', 'bear', 'emu']": "['zebra', 'ox', 'cat']"}],
     hints='''
         Each inner list is one column, and each column is one entry of the sample.
 
@@ -349,12 +681,20 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
         itself.
 
         A sample is always a tuple, also when there is one column only. And a column without functions gives the
-        item as it is.''',
+        item as it is.
+
+        Each list of `splits` holds positions in the items: the first those for training, the second those for
+        validation. `valid` counts from 0 again.''',
     wrong=[
         Wrong('side by side', {0: ('BEAR', 4)}, '''
             Both functions stand in *one* inner list, so they run one after the other: `len` is given what
             `str.upper` returns, and its answer is all there is.'''),
         Wrong('not a tuple', {0: 4}, 'The value is right, but a sample is always a tuple, also with one column.'),
+        Wrong('first function only', {0: ('BEAR',)}, '''
+            `len` stands in the same inner list, so it runs on what `str.upper` returns. What comes out at the end?'''),
+        Wrong('two results, bare', {1: 4}, '''
+            Two inner lists are two columns, and each gives an entry. A sample is a tuple of both.'''),
+        Wrong('another item', {1: ('ANT', 3)}, 'The index counts from 0: `two[1]` is made of the second word.'),
         Wrong('one after the other', {1: (4,)}, '''
             There are *two* inner lists, so two columns: each starts from the item itself, and the sample has two
             entries.'''),
@@ -372,7 +712,22 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
     ],
     explanation='''
         `Datasets` holds the items, a column of functions for each variable, and the splits. `.train` and `.valid`
-        are views of the same items; each counts from 0 again.'''))
+        are views of the same items; each counts from 0 again.''',
+    own_words=OwnWords(
+        'What does a `Datasets` hold, and how does a sample come of it?',
+        model='''
+            It holds the items, and for each variable a list of functions, which I call a column. When I ask for a
+            sample, every column starts from the item itself and runs its functions one after the other, and the
+            results of all columns together are the sample, a tuple. It also knows the splits: `train` and `valid`
+            show the same items, each only its own.''',
+        points='''
+            Items, and a column of functions for each variable.
+
+            Functions of one column run one after the other; each column starts from the item.
+
+            A sample is a tuple with an entry for each column.
+
+            The splits, as views for training and validation.''')))
 
 # %% ../nbs/lib/questions.ipynb #afe16c60
 _add(Predict(7, 'What DataLoaders holds', asked_in='02',
@@ -384,13 +739,24 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
         valid = [(i, 1) for i in range(5)]
         dls = DataLoaders.from_dsets(train, valid, bs=4)
         sizes = [len(x) for x,y in dls.valid]''',
-    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes'],
+    places=['len(dls)', 'len(dls.train)', 'len(dls.valid)', 'sizes'], about=[[0], [1], [2, 3]],
+    fresh=[{'range(10)': 'range(11)', 'range(5)': 'range(6)'},
+           {'range(10)': 'range(14)', 'range(5)': 'range(7)', 'bs=4': 'bs=3'}],
     hints='''
         `DataLoaders` is a container of loaders. What does `len` count in a container?
 
-        The training loader drops a last batch that is short. The validation loader must not: each sample has to
-        be scored.''',
+        The training loader drops a last batch that is short: very few samples would make an unsteady step.
+
+        The validation loader must not drop any: each sample has to be scored. Which sizes have its batches then?''',
     wrong=[
+        Wrong('counts batches of all', {0: 5}, '''
+            `DataLoaders` holds loaders. Batches are counted by `len` of each of them.'''),
+        Wrong('samples for training', {1: 10}, '''
+            That is the number of samples. `len` of a loader counts its batches.'''),
+        Wrong('samples for validation', {2: 5}, '''
+            Five samples are there to be scored. But `len` of a loader counts batches, and these hold four.'''),
+        Wrong('one size', {3: 4}, 'A size for each batch is asked for, in a list. How many batches are there?'),
+        Wrong('the total', {3: (5,)}, 'Five samples are more than one batch of four. There is a size for each batch.'),
         Wrong('counts samples', {0: 15}, '''
             `DataLoaders` holds loaders, not samples, and `len` counts what it holds.'''),
         Wrong('counts batches', {0: 4}, '`DataLoaders` holds loaders. Their batches are counted by `len` of each.'),
@@ -405,7 +771,19 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
     ],
     explanation='''
         `DataLoaders` holds the loader for training and the one for validation, so that everything later takes one
-        argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.'''))
+        argument. The first shuffles and drops a short last batch; the second keeps the order and every sample.''',
+    own_words=OwnWords(
+        'What does a `DataLoaders` hold, and how do its parts differ?',
+        model='''
+            It holds a loader for training and one for validation, so that everything that trains takes one thing.
+            The training loader shuffles, and it drops a last batch that is too short to be of use in a step. The
+            validation loader keeps the order and every sample, for each of them has to be scored once.''',
+        points='''
+            Two loaders, one for training and one for validation.
+
+            Training shuffles and drops a short last batch.
+
+            Validation keeps the order, and every sample is there once.''')))
 
 # %% ../nbs/lib/questions.ipynb #8cb8fdf5
 def _row_cases(rng):
@@ -425,9 +803,10 @@ def _smaller_row(r):
 def _no_lambda(answer):
     "The name of the mistake if `answer` is no lambda."
     if isinstance(answer, (list, tuple, L)): return 'called'
-    if isinstance(answer, str): has_name = answer.lstrip().startswith('def ')
-    else: has_name = callable(answer) and func_name(answer) != '<lambda>'
-    return 'def' if has_name else None
+    if isinstance(answer, str): return 'def' if answer.lstrip().startswith('def ') else None
+    if not callable(answer): return None
+    if not isinstance(answer, FunctionType): return 'no lambda'
+    return None if answer.__name__ == '<lambda>' else 'def'
 
 # %% ../nbs/lib/questions.ipynb #12f2432a
 _add(Code(8, 'Lambda', asked_in='03',
@@ -446,16 +825,118 @@ _add(Code(8, 'Lambda', asked_in='03',
         given and once without.''',
     wrong=[
         Wrong('not split', "lambda r: r['labels']", '''
-            This returns the whole text. A list is wanted, and a text taken as a list is a list of letters.'''),
+            This returns the whole text. A list is wanted, and a text taken as a list is a list of letters.''',
+            also='''
+            r['labels'].strip()
+            r['labels'].replace(' ', ',')
+            r['labels'].replace(' ', ', ')
+            ' '.join(r['labels'].split())
+            str(r['labels'].split())
+            r['labels'].lower()'''),
         Wrong('letters', "lambda r: list(r['labels'])", '''
-            `list` of a text takes it apart into letters. Cut it at the spaces.'''),
+            A text taken apart as a list is a list of letters. Cut it at the spaces.''',
+            also='''
+            [o for o in r['labels']]
+            list(r['labels'].replace(' ', ''))
+            [o for o in r['labels'] if o != ' ']
+            sorted(r['labels'])
+            [*r['labels']]'''),
         Wrong('empty name', "lambda r: r['labels'].split(' ')", '''
             Right, but for the empty text: `"".split(" ")` is `[""]`, one label whose name is empty. It would
-            become a class of its own.'''),
+            become a class of its own.''', also='''
+            r['labels'].split() or ['']
+            r['labels'].split(' ') if True else []'''),
+        Wrong('nothing for none', "r['labels'].split() if r['labels'] else None", '''
+            Right, but for the empty text: there it gives something that is no list. No labels are an empty list.''',
+            also='''
+            r['labels'].split() or None
+            r['labels'].split() if r['labels'] else ''
+            r['labels'] and r['labels'].split()
+            r['labels'].split() or ''
+            r['labels'].split() if r['labels'] else 0
+            r['labels'].split() if r['labels'] else {}
+            r['labels'].split() or 0
+            bool(r['labels']) and r['labels'].split()'''),
         Wrong('wrapped', "lambda r: [r['labels']]", '''
-            The whole text is in the list, as a single label. Cut it at the spaces.'''),
+            The whole text is in the list, as a single label. Cut it at the spaces.''',
+            also='''
+            [r['labels']] if r['labels'] else []
+            r['labels'].splitlines()'''),
+        Wrong('list in a list', "[r['labels'].split()]", '''
+            `split` has made a list already, and you have put it into another one. Leave the outer brackets away.''',
+            also='''
+            [r['labels'].split(' ')]
+            r['labels'].split(),
+            [o.split() for o in r['labels'].split()]
+            [[o] for o in r['labels'].split()]'''),
+        Wrong('one label', "r['labels'].split()[0]", '''
+            That is one of the labels. Wanted are all of them, and there may be none.''', also='''
+            r['labels'].split()[:1]
+            r['labels'].split()[-1]
+            r['labels'].split(' ')[0]
+            r['labels'].split(' ')[-1]
+            r['labels'].split()[1:]
+            r['labels'].split(' ')[:1]
+            r['labels'].split()[-1:]
+            r['labels'].split()[:-1]'''),
+        Wrong('how many', "len(r['labels'].split())", 'That is how many labels there are. Wanted are the labels.',
+              also='''
+            r['labels'].count(' ') + 1
+            len(r['labels'])
+            len(r['labels'].split(' '))'''),
+        Wrong('sorted', "sorted(r['labels'].split())", '''
+            The right labels, in the order of the alphabet. Leave them in the order of the text.''',
+            also='''
+            sorted(set(r['labels'].split()))
+            r['labels'].split()[::-1]
+            list(reversed(r['labels'].split()))'''),
+        Wrong('set', "set(r['labels'].split())", 'The right labels, but in a set, which has no order.',
+              also='''
+            frozenset(r['labels'].split())
+            {*r['labels'].split()}'''),
+        Wrong('no list yet', "(o for o in r['labels'].split())", '''
+            It gives something that would yield the labels one by one, but is not a list. Put `list(...)` around it, or
+            use square brackets.''', also='''
+            map(str, r['labels'].split())
+            filter(None, r['labels'].split(' '))
+            iter(r['labels'].split())
+            map(str.strip, r['labels'].split(' '))'''),
+        Wrong('the row', "r.split()", '''
+            `r` is the whole row. First take the text out of it: `r[...]` with the name of the column.''', also='''
+            r[0].split()
+            list(r)
+            r.tolist()
+            str(r).split()
+            r
+            [r]
+            r.split(' ')'''),
+        Wrong('for a whole column', "r['labels'].str.split()", '''
+            `.str` and `.apply` are for a whole column. Here `r` is one row, so `r['labels']` is a single text.''',
+            also='''
+            r['labels'].str.split(' ')
+            r.labels.apply(lambda o: o.split())
+            r['labels'].apply(str.split)
+            r['labels'].tolist()
+            r['labels'].values
+            r['labels'].map(lambda o: o.split())'''),
         Wrong('file name', "lambda r: r['fname'].split()", '''
-            This is the file name, which belongs to `get_x`. The labels are in another column.'''),
+            This is the file name, which belongs to `get_x`. The labels are in another column.''',
+            also='''
+            r['fname']
+            r['fname'].split(' ')
+            [r['fname']]'''),
+        Wrong('another column', "r['is_valid']", '''
+            That is another column. The labels stand in `r['labels']`.''', also='''
+            [r['is_valid']]
+            r['is_valid'].split()'''),
+        Wrong('a lambda in it', "lambda r: lambda: r['labels'].split()", '''
+            Your lambda gives another function instead of the labels: there is a `lambda` too many, or a method
+            without its brackets.''', also='''
+            r['labels'].split
+            lambda r: lambda r: r['labels'].split()'''),
+        Wrong('no lambda', partial(str.split, sep=' '), '''
+            That can be called, but it is not a lambda: it was made in another way. Write the word `lambda`, a
+            parameter, a colon, and one expression.'''),
         Wrong('def', "def get_y(r): return r['labels'].split()", '''
             That is a function with a name. It would do the same, and be better in what you mean to keep. Here
             write it without `def`, as a lambda.'''),
@@ -502,7 +983,20 @@ _add(Choice(9, 'How a data block makes x and y', asked_in='03',
     explanation='''
         Each of the two is a function of an item (`getters=[...]` is the same as a list). The block of the
         variable then takes what the getter returns: a file name becomes a picture, a list of labels ones and
-        zeros.'''))
+        zeros.''',
+    own_words=OwnWords(
+        'How do the `x` and the `y` of a sample come out of a row of the table?',
+        model='''
+            First a getter gets out of the row what is wanted: `get_x` the file name, `get_y` the list of labels.
+            Then the block of that variable turns it into what a model can use: the image block opens the file, the
+            category block makes ones and zeros of the names. Without getters both blocks would be given the whole
+            row.''',
+        points='''
+            A function of the item for each: `get_x` and `get_y`.
+
+            The block then turns what it is given into a picture, or into ones and zeros.
+
+            Without getters both are the item itself.''')))
 
 # %% ../nbs/lib/questions.ipynb #745ea9aa
 _add(Predict(10, 'Why not softmax', asked_in='05',
@@ -518,18 +1012,44 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
         yes_softmax = (p_softmax > 0.5).sum(dim=1)
         yes_sigmoid = (p_sigmoid > 0.5).sum(dim=1)''',
     places=['sums', 'yes_softmax', 'yes_sigmoid'],
+    about=[[0], [1], [2]], decimals={0: 2},
+    fresh=[{'[ 4.,  4., -6.],     # a cat and a dog': '[ 5.,  5.,  5.],     # all three',
+            'there are a cat and a dog': 'there are all three'},
+           {'[-5., -5., -5.]])    # nothing': '[-4.,  6., -5.]])    # a dog', 'there is nothing': 'there is a dog'}],
     hints='''
         Softmax divides by the sum over the row. So what is the sum afterwards?
 
-        Two numbers whose sum is at most 1: can both be above a half? And a sigmoid looks at one activation alone.''',
+        Two numbers of a row that adds up to 1: can both be above a half? And what has each of three equal ones?
+
+        A sigmoid looks at one activation alone. Where must that lie, so that its sigmoid is above a half?''',
     wrong=[
         Wrong('softmax can say two', {1: (2, 0)}, '''
             Each row of a softmax adds up to 1. Two equal large activations share it, and neither gets more than a
             half.'''),
+        Wrong('softmax picks from two', {1: (1, 0)}, '''
+            Two activations of 4 are equal, so softmax gives both the same: just under a half each. It does not
+            choose one of them.'''),
+        Wrong('softmax finds one in nothing', {1: (0, 1)}, '''
+            Three equal activations share the whole: a third each, however low they are. Is a third above a half?'''),
+        Wrong('softmax says two and one', {1: (2, 1)}, '''
+            In a row that adds up to 1, how many numbers can be above a half? One at most. And three that are equal
+            have a third each.'''),
         Wrong('softmax always picks', {1: (1, 1)}, '''
             It always has a *largest* one, which `argmax` would pick. But is any of them above a half?'''),
         Wrong('sums to the labels', {0: (2, 0)}, '''
             Softmax does not know how many things are in a picture: it divides each row by its own sum.'''),
+        Wrong('sums of nothing', {0: (1, 0)}, '''
+            Where nothing is there, all activations are low. But softmax divides by their own sum, so what comes out
+            adds up to the same in every row.'''),
+        Wrong('sums of activations', {0: (2, -15)}, '''
+            These are the sums of the activations. Asked for are the sums of what softmax makes of them.'''),
+        Wrong('sums of sigmoids', {0: (1.97, 0.02)}, '''
+            So the sigmoids add up. Asked for is the sum of what *softmax* gives, and that divides by its row.'''),
+        Wrong('sigmoid picks one of two', {2: (1, 0)}, '''
+            Both the cat and the dog have an activation of 4, and a sigmoid looks at each alone. If one is a yes,
+            what is the other?'''),
+        Wrong('sigmoid is the other way round', {2: (1, 3)}, '''
+            These are the classes that are *not* there. A sigmoid is above a half where the activation is above 0.'''),
         Wrong('sigmoid must pick one', {2: (1, 1)}, '''
             Nothing makes sigmoids compete. Each looks at its own activation: above 0 is a yes, below 0 a no.'''),
         Wrong('sigmoid never says none', {2: (2, 1)}, '''
@@ -539,7 +1059,22 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
     ],
     explanation='''
         Softmax promises that exactly one class is there. With two of them, each gets just under a half; with
-        none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.'''))
+        none, a third goes to each, though every activation says no. Sigmoid asks each class on its own.''',
+    own_words=OwnWords(
+        'Why is softmax the wrong choice where a picture may have several labels, or none?',
+        model='''
+            Softmax divides by the sum of the row, so its probabilities always add up to 1: what one class gains,
+            the others lose. Two classes that are both there must share, and a picture of nothing still gets a
+            whole 1 spread over classes that are not there. With a sigmoid for each class, every class is a yes or
+            no of its own.''',
+        points='''
+            The probabilities of softmax add up to 1, whatever is in the picture.
+
+            So classes compete: two that are there cannot both have a high one.
+
+            It cannot say "none".
+
+            Sigmoids are independent of each other.''')))
 
 # %% ../nbs/lib/questions.ipynb #70c3ef00
 def _refused():
@@ -566,14 +1101,32 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         numbers = picked(tensor([1, 2]))    # as if they were a dog and a person
         marks   = picked(labels)
         forced  = picked(labels.argmax(dim=1))''',
-    places=['numbers', 'marks', 'forced'],
+    places=['numbers', 'marks', 'forced'], about=[None, [0], [1], [2]], decimals={0: 1, 2: 1},
+    fresh=[{'tensor([1, 2])': 'tensor([2, 0])', 'a dog and a person': 'a person and a cat',
+            '[.6, .3, .1]': '[.2, .7, .1]'},
+           {'[.5, .4, .1]': '[.3, .6, .1]', '[.6, .3, .1]': '[.1, .2, .7]'}],
     hints='''
         What does `nll_loss` do with the target of a picture? It uses it as an index.
 
-        It picks one column of each row. Which number would you write for two classes, and which for none?
+        In each row it picks the one column that has the number of the target, and columns count from 0.
+
+        A target is one number for a row. Which number would you write for two classes, and which for none?
 
         The `argmax` of a row is the first place of its largest number, also if all of them are equal.''',
     wrong=[
+        Wrong('losses', {0: (0.9, 2.3)}, '''
+            These are the losses themselves. `picked` undoes the minus and the logarithm, and gives the
+            probabilities.'''),
+        Wrong('negative', {0: (-0.4, -0.1)}, '''
+            The right columns. But `picked` undoes the minus, and the logarithm as well: a probability is never
+            below 0.'''),
+        Wrong('the targets themselves', {0: (1, 2)}, '''
+            These are the targets. They say *where* to look in each row; asked for is what stands there.'''),
+        Wrong('the mean', {0: 0.25}, '''
+            That is one number for both. With `reduction='none'` there is one for each picture.'''),
+        Wrong('numbers refused', {0: 'error'}, '''
+            One class number for each row is what `nll_loss` wants. That these are the wrong classes it cannot
+            know.'''),
         Wrong('counts from one', {0: (0.5, 0.3)}, 'Classes are counted from 0: the target 1 is the second column.'),
         Wrong('best of each row', {0: (0.5, 0.6)}, '''
             These are the largest of each row. A loss looks at the *true* class, however little the model believes
@@ -589,6 +1142,27 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         Wrong('first label', {1: (0.5, 0.6)}, '''
             It does not search for the first 1 in a row. It takes each target as the number of a column. How many
             of those can a row have?'''),
+        Wrong('marked or nothing', {1: ((0.5, 0.4, 0.0), (0.0, 0.0, 0.0))}, '''
+            To multiply by the marks keeps the probabilities of what is there. `nll_loss` does not multiply: it
+            takes a target as the number of a column.'''),
+        Wrong('a number for each mark', {1: ((0.4, 0.4, 0.5), (0.6, 0.6, 0.6))}, '''
+            So it would be if each mark were used as a number of its own. But there can be one number for each row
+            only: what does PyTorch do with three?'''),
+        Wrong('as if they were numbers', {1: (0.4, 0.1)}, '''
+            That is what the class numbers above pick. `labels` has three marks for each picture, and no number.'''),
+        Wrong('the first, or nothing', {1: (0.5, 0.0)}, '''
+            The first picture has two marks, and the second has none. Each target must be *one* class number: what
+            does PyTorch say to a row of three?'''),
+        Wrong('the classes themselves', {2: (0, 0)}, '''
+            These are the class numbers that `argmax` gives. Asked for is what stands in those columns.'''),
+        Wrong('the last of equals', {2: (0.5, 0.1)}, '''
+            The three zeros of the second picture are equal. `argmax` gives the *first* place of the largest, and
+            that is class 0.'''),
+        Wrong('the second label', {2: (0.4, 0.6)}, '''
+            The first picture has two ones. `argmax` gives the first place of the largest, so the cat.'''),
+        Wrong('the second picture refused', {2: (0.5, 'error')}, '''
+            `argmax` of three zeros is no error, but a number like any other: 0. So the picture of nothing is taught
+            to be something.'''),
         Wrong('nothing costs nothing', {2: (0.5, 0.0)}, '''
             `argmax` of three zeros is a number like any other: 0. So the picture of nothing is taught something.
             What is class 0?'''),
@@ -600,7 +1174,20 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
     explanation='''
         `nll_loss` picks, in each row, the column of the true class: its target is one class number for each row.
         There is no number for "both" or "neither", so the table of ones and zeros is refused. And numbers that
-        are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.'''))
+        are found by force are wrong ones: the dog is forgotten, and the picture of nothing is taught to be a cat.''',
+    own_words=OwnWords(
+        'Why can `nll_loss` not be used with several labels?',
+        model='''
+            `nll_loss` takes one class number for each picture and looks at that one column: all other classes
+            matter only because a softmax has shared out the probability before. With several labels there is more
+            than one such number, and with none there is not any. A table of ones and zeros is another kind of
+            target, and needs a loss that looks at every class, such as binary cross-entropy.''',
+        points='''
+            Its target is one class number for each picture, an index.
+
+            No number stands for two classes, or for none.
+
+            Several labels need a loss that looks at every class, such as binary cross-entropy.''')))
 
 # %% ../nbs/lib/questions.ipynb #e2f9e7fc
 def _logit_cases(rng):
@@ -609,17 +1196,35 @@ def _logit_cases(rng):
         return scale*torch.randn(n, m, generator=g, dtype=dtype), (torch.rand(n, m, generator=g) < .4).to(kind)
     yield pair(3, 4)
     yield pair(1, 1)
-    yield pair(0, 3)
     yield torch.zeros(2, 3), tensor([[1., 0., 0.], [0., 0., 0.]])
+    yield tensor([[.5, -1., 2.], [1.5, -.5, -3.]]), tensor([[1., 0., 1.], [0., 1., 0.]])
     yield tensor([[120., -120.]]), tensor([[0., 1.]])
     yield tensor([[1e4], [-1e4], [17.]]), tensor([[1.], [0.], [0.]])
-    yield pair(4, 2, kind=torch.int64)
-    yield pair(2, 5, kind=torch.bool)
-    yield pair(2, 2, scale=.3, dtype=torch.float64, kind=torch.float64)
-    yield torch.rand(3, 3, generator=g), (torch.rand(3, 3, generator=g) < .5).float()
-    for _ in range(10): yield pair(rng.randint(1, 6), rng.randint(1, 6), scale=rng.choice((.5, 2., 8., 60.)))
+    yield tensor([[1e4, -1e4, 1.]]), tensor([[0., 1., 1.]])
+    yield tensor([[.5, -1.], [1.5, 2.]]), tensor([[1, 0], [0, 1]])
+    yield tensor([[.5, -1.], [1.5, 2.]]), tensor([[True, False], [False, True]])
+    yield torch.rand(3, 3, generator=g), tensor([[1., 0., 1.], [0., 1., 0.], [0., 0., 1.]])
+    for x,t in _for_gradients: yield tensor(x, requires_grad=True), tensor(t)
+    for scale in (.5, 2., 8., 60.)*3: yield pair(rng.randint(1, 6), rng.randint(1, 6), scale=scale)
 
-def _smaller_pair(inputs, targets): return smaller_tensors(inputs, targets)
+_for_gradients = [([[.5, -1., 2.]], [[1., 0., 0.]]), ([[3.], [-2.]], [[0.], [1.]]),
+                  ([[1e4, -1e4], [60., -60.]], [[1., 0.], [0., 1.]]), ([[1e4, -120.]], [[0., 1.]])]
+
+def _smaller_pair(inputs, targets):
+    wants = inputs.requires_grad # at 0 some right answers have a gradient of their own
+    for x,t in smaller_tensors(inputs.detach(), targets):
+        if not (wants and (x == 0).any()): yield x.requires_grad_(wants), t
+
+def _wrong_loss(got, want):
+    return not isinstance(got, dict) or difference(got['loss'], want['loss']) is not None
+def _cut_off(args, got, want): return not _wrong_loss(got, want) and isinstance(got['gradient'], str)
+def _gradient_is_nan(args, got, want): return not _wrong_loss(got, want) and bool(got['gradient'].isnan().any())
+def _gradient_alone(args, got, want): return not _wrong_loss(got, want)
+
+def _stops_growing(args, got, want):
+    "Is the loss finite, but too small, and that only with large activations?"
+    if isinstance(want, dict): got, want = got['loss'], want['loss']
+    return bool(args[0].abs().max() > 10 and got.shape == want.shape and got.isfinite() and got < .9999*want)
 
 # %% ../nbs/lib/questions.ipynb #2ba65d38
 _add(Code(12, 'BCELoss against BCEWithLogitsLoss', asked_in='05',
@@ -629,9 +1234,11 @@ _add(Code(12, 'BCELoss against BCEWithLogitsLoss', asked_in='05',
         the second: `binary_cross_entropy(inputs, targets)` takes raw activations `[items, classes]` and targets
         of the same shape, and returns the mean over all cells as a tensor.
 
-        Two things it must stand: activations as large as 10 000, and targets that are floats, whole numbers or
-        bools. You may use all of PyTorch.''',
+        Three things it must stand. Activations as large as 10 000 and as low as -10 000. Targets of 0 and 1 that are
+        floats, whole numbers or bools. And training: the gradient of what it returns, with respect to `inputs`, is
+        compared as well, at large activations too. You may use all of PyTorch.''',
     params='inputs, targets', func='binary_cross_entropy', cases=_logit_cases, smaller=_smaller_pair,
+    view=with_gradient,
     hints='''
         Which step does `nn.BCELoss` leave to you? And what happens to it at an activation of 120?
 
@@ -643,52 +1250,199 @@ _add(Code(12, 'BCELoss against BCEWithLogitsLoss', asked_in='05',
     wrong=[
         Wrong('swapped', '-torch.where(targets==1, F.logsigmoid(-inputs), F.logsigmoid(inputs)).mean()', '''
             The two answers are swapped: where the target is 1 you take the probability that it is *not* there.
-            Training with it makes an expert in being wrong. In `torch.where`, the value for true comes first.'''),
+            Training with it makes an expert in being wrong. In `torch.where`, the value for true comes first.''',
+            also='''
+            F.binary_cross_entropy_with_logits(-inputs, targets.to(inputs.dtype))
+            F.binary_cross_entropy_with_logits(inputs, 1 - targets.to(inputs.dtype))
+            F.binary_cross_entropy_with_logits(inputs, 1 - targets)
+            F.binary_cross_entropy_with_logits(-inputs, targets)
+            -(targets*F.logsigmoid(-inputs) + (1 - targets)*F.logsigmoid(inputs)).mean()'''),
+        Wrong('arguments exchanged', 'F.binary_cross_entropy_with_logits(targets.to(inputs.dtype), inputs)', '''
+            You hand over the targets as the activations, and the activations as the targets. The activations come
+            first.''', also='''
+            F.binary_cross_entropy_with_logits(targets, inputs)
+            nn.BCEWithLogitsLoss()(targets, inputs)
+            F.binary_cross_entropy(targets.to(inputs.dtype), inputs.sigmoid())
+            F.binary_cross_entropy(targets, inputs.sigmoid())
+            F.binary_cross_entropy(targets, inputs)'''),
+        Wrong('a class, not a loss', 'nn.BCEWithLogitsLoss(inputs, targets)', '''
+            `nn.BCEWithLogitsLoss` is a class: its brackets take settings and make a loss. That loss is called with
+            brackets of its own, behind the first: `nn.BCEWithLogitsLoss()(...)`.''', also='''
+            nn.BCELoss(inputs, targets)
+            nn.BCELoss(torch.sigmoid(inputs), targets)
+            nn.BCELoss(torch.sigmoid(inputs), targets.to(inputs.dtype))
+            nn.BCELoss(inputs.sigmoid(), targets.float())
+            nn.BCEWithLogitsLoss(inputs, targets.to(inputs.dtype))'''),
         Wrong('sigmoid twice', '''
             F.binary_cross_entropy_with_logits(torch.sigmoid(inputs), targets.to(inputs.dtype))''', '''
             There are two sigmoids: yours, and the one inside the loss. The second sees only numbers between 0 and
-            1, and can never say no. The loss then has a floor and does not go below it.'''),
+            1, and can never say no. The loss then has a floor and does not go below it.''', also='''
+            F.binary_cross_entropy_with_logits(torch.sigmoid(inputs), targets)
+            -torch.where(targets==1, F.logsigmoid(inputs.sigmoid()), F.logsigmoid(-inputs.sigmoid())).mean()'''),
         Wrong('no sigmoid', '''
             -(targets.to(inputs.dtype)*inputs.log() + ~targets.bool()*(1-inputs).log()).mean()''', '''
             The sigmoid is missing: you take logarithms of raw activations, which may be negative. They must
-            become probabilities first.'''),
+            become probabilities first.''', also='''
+            -torch.where(targets==1, inputs, 1 - inputs).log().mean()
+            -torch.where(targets==1, inputs.log(), (1 - inputs).log()).mean()
+            -(targets*inputs.log() + (1 - targets)*(1 - inputs).log()).mean()
+            -(targets*torch.log(inputs) + (1 - targets.float())*torch.log(1 - inputs)).mean()'''),
+        Wrong('no logarithm', '-torch.where(targets==1, inputs.sigmoid(), 1 - inputs.sigmoid()).mean()', '''
+            The logarithm is missing: these are the probabilities of the right answers themselves, and not their
+            logarithms.''', also='''
+            torch.where(targets==1, inputs.sigmoid(), 1 - inputs.sigmoid()).mean()'''),
         Wrong('BCELoss on activations', 'F.binary_cross_entropy(inputs, targets.to(inputs.dtype))', '''
             `nn.BCELoss` takes probabilities and has no sigmoid inside. Given raw activations it complains at
-            best, and at worst, when they happen to lie between 0 and 1, says nothing.'''),
+            best, and at worst, when they happen to lie between 0 and 1, says nothing.''',
+            also='''
+            F.binary_cross_entropy(inputs, targets)
+            F.binary_cross_entropy(inputs.clamp(0, 1), targets.float())'''),
         Wrong('clipped', 'F.binary_cross_entropy(torch.sigmoid(inputs), targets.to(inputs.dtype))', '''
             Right on paper. But `sigmoid(120)` is exactly 1 in 32 bits, and `nn.BCELoss` cuts the logarithm off at
-            -100: for the surest mistake the loss is wrong and its gradient is zero. Do both steps in one.'''),
+            -100: for the surest mistake the loss is wrong and its gradient is zero. Do both steps in one.''',
+            also='''
+            F.binary_cross_entropy(torch.sigmoid(inputs), targets)'''),
         Wrong('overflow', '''
             -torch.where(targets==1, torch.sigmoid(inputs), 1-torch.sigmoid(inputs)).log().mean()''', '''
             Right for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so the logarithm of `1-p` is
-            infinite, and its gradient is not a number. Take sigmoid and log in one step: `F.logsigmoid`.'''),
+            infinite, and its gradient is not a number. Take sigmoid and log in one step: `F.logsigmoid`.''', also='''
+            -torch.where(targets==1, torch.sigmoid(inputs).log(), (1-torch.sigmoid(inputs)).log()).mean()
+            -(1 - (inputs.sigmoid() - targets.float()).abs()).log().mean()
+            -(targets*inputs.sigmoid() + (1 - targets.float())*(1 - inputs.sigmoid())).log().mean()'''),
+        Wrong('exp overflows', 'torch.log1p(torch.exp(torch.where(targets==1, -inputs, inputs))).mean()', '''
+            The formula is right, for small activations. But `exp(120)` is infinite in 32 bits, and so is its
+            logarithm. `F.logsigmoid` and `F.softplus` do both in one step; or take `exp` of negative numbers only.''',
+            also='''
+            (torch.log1p(torch.exp(inputs)) - targets.to(inputs.dtype)*inputs).mean()
+            (torch.log(1 + torch.exp(inputs)) - targets.to(inputs.dtype)*inputs).mean()
+            (torch.log1p(torch.exp(-inputs)) + (1 - targets.to(inputs.dtype))*inputs).mean()
+            torch.where(targets==1, torch.log1p(torch.exp(-inputs)), torch.log1p(torch.exp(inputs))).mean()
+            torch.log(1 + torch.exp(torch.where(targets==1, -inputs, inputs))).mean()
+            torch.log1p(torch.exp((1 - 2*targets.to(inputs.dtype))*inputs)).mean()
+            (targets*torch.log1p(torch.exp(-inputs)) + (1 - targets.float())*torch.log1p(torch.exp(inputs))).mean()'''),
         Wrong('overflow, nought times infinity', '''
             -(targets.to(inputs.dtype)*torch.sigmoid(inputs).log()
               + (1 - targets.to(inputs.dtype))*(1 - torch.sigmoid(inputs)).log()).mean()''', '''
             The formula is right, for small activations. But `sigmoid(120)` is exactly 1 in 32 bits, so `log(1-p)`
             is infinite; and if the target makes it vanish, nought times infinity is not a number. Take sigmoid
-            and log in one step: `F.logsigmoid`.'''),
+            and log in one step: `F.logsigmoid`.''', also=['''
+            -(targets*torch.sigmoid(inputs).log() + (1 - targets)*(1 - torch.sigmoid(inputs)).log()).mean()''', '''
+            (-(targets.to(inputs.dtype)*F.logsigmoid(inputs)
+              + (1 - targets.to(inputs.dtype))*(1 - torch.sigmoid(inputs)).log())).mean()''']),
+        Wrong('an epsilon, or a clamp', '''
+            def f(inputs, targets):
+                p, t = inputs.sigmoid().clamp(1e-7, 1 - 1e-7), targets.float()
+                return -(t*p.log() + (1 - t)*(1 - p).log()).mean()''', '''
+            Right for small activations. For large ones the loss stays finite, but is too small: it stops growing, as it
+            does with an epsilon or a `clamp` before the logarithm. And where it does not grow there is no gradient to
+            learn from. Take sigmoid and logarithm in one step, then nothing needs to be cut.''', when=_stops_growing),
+        Wrong('cut off', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).detach()''', '''
+            The value is right, but it has no gradient: it is cut off from `inputs`, as by `.detach()`, `.data`,
+            `.item()`, NumPy or `no_grad`. Nothing can be learnt from it. Let PyTorch compute all the way.''',
+            when=_cut_off),
+        Wrong('gradient is not a number', '''
+            def f(inputs, targets):
+                x = torch.where(targets==1, -inputs, inputs)
+                return torch.where(x > 20, x, torch.log1p(torch.exp(x))).mean()''', '''
+            The value is right, but its gradient is `nan` at large activations. `torch.where` computes *both* of its
+            sides, and backwards the infinity on the side that was not chosen is multiplied by nought. Avoid the
+            infinity itself: `F.logsigmoid` or `F.softplus`, or `exp` of negative numbers only.''',
+            when=_gradient_is_nan),
+        Wrong('another gradient', '''
+            F.binary_cross_entropy_with_logits(inputs.detach(), targets.to(inputs.dtype)) + 0*inputs.sum()''', '''
+            The value is right, but its gradient is not: at some activation it is cut off or bent, as by `clamp` or
+            `detach`. Training sees the gradient only.''', when=_gradient_alone),
         Wrong('sum', '''
             F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="sum")''', '''
             This is the sum over all cells. A sum grows with the size of the batch, and with it the step that
-            training takes. Return the mean.'''),
+            training takes. Return the mean.''', also='''
+            F.binary_cross_entropy_with_logits(inputs, targets, reduction="sum")'''),
+        Wrong('sum over classes', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").sum(1).mean()''', '''
+            You divide by the number of items only, so that with more classes the loss is larger. Wanted is the mean
+            over all cells: items times classes.''', also='''
+            F.binary_cross_entropy_with_logits(inputs, targets, reduction="sum")/len(inputs)'''),
+        Wrong('mean over items', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").sum(0).mean()''', '''
+            You divide by the number of classes only, so that a larger batch has a larger loss. Wanted is the mean over
+            all cells: items times classes.'''),
+        Wrong('a row of losses', '''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").mean(dim=1)''', '''
+            This is a loss for each item or for each class. The optimiser needs a single number: the mean over both
+            axes.''', also='''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").mean(dim=0)
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").sum(dim=1)
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none").sum(dim=0)'''),
         Wrong('per cell', '''
             F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype), reduction="none")''', '''
-            This is a loss for each cell. The optimiser needs a single number: the mean.'''),
+            This is a loss for each cell. The optimiser needs a single number: the mean.''',
+            also='''
+            F.binary_cross_entropy_with_logits(inputs, targets, reduction="none")'''),
         Wrong('sign', '-F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))', '''
             The sign is wrong: logarithms of probabilities are negative, so a loss needs a minus. Yours gets lower
-            as answers get worse.'''),
+            as answers get worse.''', also='''
+            (targets*F.logsigmoid(inputs) + (1 - targets)*F.logsigmoid(-inputs)).mean()
+            torch.where(targets==1, inputs.sigmoid(), 1 - inputs.sigmoid()).log().mean()
+            (targets.float()*inputs.sigmoid().log() + (1 - targets.float())*(1 - inputs.sigmoid()).log()).mean()'''),
         Wrong('half of it', '-(targets.to(inputs.dtype)*F.logsigmoid(inputs)).mean()', '''
             Only the classes that are there count. Then "everything is there" costs nothing. The absent ones need
+            their half of the formula.''', also='''
+            -(targets*F.logsigmoid(inputs)).mean()
+            -(targets*inputs.sigmoid().log()).mean()'''),
+        Wrong('all there', '-F.logsigmoid(inputs).mean()', '''
+            The targets make no difference in this: each class is taken as one that is there. Where the target is 0 it
+            must be the probability that it is *not* there, the sigmoid of the negative activation.''',
+            also='''
+            F.softplus(-inputs).mean()
+            -inputs.sigmoid().log().mean()'''),
+        Wrong('other half', '-((1 - targets.to(inputs.dtype))*F.logsigmoid(-inputs)).mean()', '''
+            Only the classes that are not there count. Then "nothing is there" costs nothing. Those that are there need
             their half of the formula.'''),
+        Wrong('one minus the logarithm', '''
+            -(targets.to(inputs.dtype)*F.logsigmoid(inputs)
+              + (1 - targets.to(inputs.dtype))*(1 - F.logsigmoid(inputs))).mean()''', '''
+            `1 - log(p)` is not `log(1 - p)`. For what is not there take the logarithm of the other probability: that is
+            `F.logsigmoid(-inputs)`.''', also='''
+            -torch.where(targets==1, F.logsigmoid(inputs), 1 - F.logsigmoid(inputs)).mean()'''),
         Wrong('softmax', '-(targets.to(inputs.dtype)*F.log_softmax(inputs, dim=1)).sum(dim=1).mean()', '''
             Softmax makes the classes of a row compete for one probability. Each class is a question of its own
-            here: sigmoid.'''),
+            here: sigmoid.''', also='''
+            F.cross_entropy(inputs, targets.to(inputs.dtype))
+            F.cross_entropy(inputs, targets)
+            F.binary_cross_entropy(inputs.softmax(1), targets.to(inputs.dtype))
+            F.binary_cross_entropy(inputs.softmax(1), targets)
+            -(targets*F.log_softmax(inputs, 1)).mean()
+            -(targets*F.log_softmax(inputs, 1)).sum(1).mean()
+            nn.CrossEntropyLoss()(inputs, targets.float())'''),
+        Wrong('squared error', 'F.mse_loss(inputs.sigmoid(), targets.to(inputs.dtype))', '''
+            That is the squared distance, the loss of a regression. Wanted is minus the logarithm of the probability of
+            the right answer.''', also='''
+            F.mse_loss(inputs, targets.to(inputs.dtype))
+            F.mse_loss(inputs, targets)
+            ((inputs.sigmoid() - targets.float())**2).mean()
+            ((inputs - targets)**2).mean()'''),
+        Wrong('absolute error', '(inputs.sigmoid() - targets.to(inputs.dtype)).abs().mean()', '''
+            That is the plain distance. Wanted is minus the logarithm of the probability of the right answer: it grows
+            without end as an answer gets surer and is wrong.''', also='''
+            F.l1_loss(inputs, targets.to(inputs.dtype))'''),
+        Wrong('another base', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))/math.log(2)', '''
+            The logarithm to another base, 2 or 10. PyTorch's losses use the natural one, `torch.log`.''', also='''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype))/math.log(10)'''),
         Wrong('floats only', 'F.binary_cross_entropy_with_logits(inputs, targets)', '''
-            Nearly: PyTorch refuses targets that are no floats. Bring them to the type of the activations.'''),
+            Nearly: PyTorch refuses targets that are no floats. Bring them to the type of the activations.''', also='''
+            -(targets*F.logsigmoid(inputs) + (1 - targets)*F.logsigmoid(-inputs)).mean()
+            torch.lerp(F.softplus(inputs), F.softplus(-inputs), targets).mean()
+            -(targets*F.logsigmoid(inputs) - (targets - 1)*F.logsigmoid(-inputs)).mean()'''),
         Wrong('a plain number', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).item()', '''
-            The value is right, but `.item()` makes it a plain number. Nothing can be differentiated any more, so
-            nothing can be learnt. Return the tensor.'''),
+            The value is right, but it is a plain number, as `.item()` and `float` make it. Nothing can be
+            differentiated any more, so nothing can be learnt. Return the tensor.''', also='''
+            np.float32(F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).item())
+            F.binary_cross_entropy_with_logits(inputs, targets).item()'''),
+        Wrong('an array', 'F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).detach().numpy()', '''
+            The value is right, but it is an array of NumPy. Nothing can be differentiated any more, so nothing can be
+            learnt. Return the tensor.''', also='''
+            F.binary_cross_entropy_with_logits(inputs, targets.to(inputs.dtype)).numpy()'''),
     ],
     reference='''
         def binary_cross_entropy(inputs, targets):
@@ -719,16 +1473,19 @@ def _score_cases(rng):
     yield torch.zeros(2, 3), tensor([[1., 0., 1.], [0., 0., 1.]]), .5, True
     yield tensor([[.25, .5, .75]]), tensor([[1., 1., 0.]]), .25, False
     yield tensor([[.75, .5]]), tensor([[0., 1.]]), .75, False
+    within = tensor([[.2, .7, .4], [.6, .1, .9]]) # activations or probabilities: only `sigmoid` can tell
+    yield within, tensor([[0., 1., 0.], [1., 0., 1.]]), .5, True
+    yield within, tensor([[0., 1., 0.], [1., 0., 1.]]), .5, False
+    yield within, tensor([[0., 1., 0.], [1., 0., 0.]]), .62, True
+    yield tensor([[.9, .3], [.8, .2]]), tensor([[0, 1], [1, 0]]), .7, True
     yield torch.rand(4, 3, generator=g), y(4, 3), .5, False
     yield torch.rand(4, 3, generator=g), y(4, 3, torch.int64), .2, False
-    yield torch.randn(0, 3), torch.zeros(0, 3), .5, True
-    yield torch.randn(4, 1, generator=g), y(4, 1, torch.bool), .3, True
+    yield tensor([[.3], [-.2], [-1.], [-2.]]), tensor([[True], [False], [False], [True]]), .3, True
     yield tensor([[1e4, -1e4], [-90., 90.]]), tensor([[1., 0.], [1., 1.]]), .9, True
-    yield torch.randn(3, 3, generator=g, dtype=torch.float64), torch.zeros(3, 3), .6, True
-    for _ in range(14):
-        n, m, s = rng.randint(1, 6), rng.randint(1, 6), rng.random() < .6
+    for i in range(14):
+        n, m = rng.randint(1, 6), rng.randint(1, 6)
         x = torch.randn(n, m, generator=g)*2
-        yield x if s else x.sigmoid(), y(n, m), rng.choice((.1, .2, .35, .5, .8)), s
+        yield x if i % 2 else x.sigmoid(), y(n, m), (.1, .2, .35, .5, .8, .65, .9)[i//2], bool(i % 2)
 
 def _smaller_score(inp, targ, thresh, sigmoid):
     if thresh != .5: yield inp, targ, .5, sigmoid
@@ -744,7 +1501,8 @@ _add(Code(13, 'Why not plain accuracy', asked_in='06',
         tensor.
 
         If `sigmoid` is true, `inp` holds raw activations, otherwise probabilities. A class is said to be there if
-        its probability is *above* `thresh`. `targ` may be floats, whole numbers or bools.''',
+        its probability is *above* `thresh`. Only `sigmoid` tells the two apart: raw activations may happen to lie
+        between 0 and 1. `targ` has the shape of `inp`, and may be floats, whole numbers or bools.''',
     params='inp, targ, thresh=0.5, sigmoid=True', func='accuracy_multi', cases=_score_cases, smaller=_smaller_score,
     hints='''
         Three steps: a probability for each cell, a yes or no for each cell, and how many of these agree with the
@@ -757,30 +1515,118 @@ _add(Code(13, 'Why not plain accuracy', asked_in='06',
         Wrong('at least', '(((inp.sigmoid() if sigmoid else inp) >= thresh) == targ.bool()).float().mean()', '''
             A probability that *equals* the threshold counts as a yes in yours. Above means `>`. It matters at an
             activation of exactly 0, which is what an untrained layer of zeros gives.'''),
+        Wrong('below', '(((inp.sigmoid() if sigmoid else inp) < thresh) == targ.bool()).float().mean()', '''
+            Yours says yes where the probability is *below* the threshold. A class is there if it is above.'''),
+        Wrong('flag turned around', '(((inp if sigmoid else inp.sigmoid()) > thresh) == targ).float().mean()', '''
+            The flag is turned around: you apply the sigmoid where `sigmoid` is false, and leave it out where it is
+            true.'''),
+        Wrong('guessed', '''
+            (((inp.sigmoid() if inp.min() < 0 or inp.max() > 1 else inp) > thresh) == targ).float().mean()''', '''
+            Whether a sigmoid is needed seems to be guessed from the numbers. Raw activations may all lie between 0 and
+            1, and then the guess is wrong. The argument `sigmoid` says it.''', also=[
+            '(((inp.sigmoid() if inp.min() < 0 else inp) > thresh) == targ.bool()).float().mean()',
+            '(((inp.sigmoid() if inp.max() > 1 else inp) > thresh) == targ.bool()).float().mean()',
+            '((torch.where((inp < 0) | (inp > 1), inp.sigmoid(), inp) > thresh) == targ.bool()).float().mean()', '''
+            def f(inp, targ, thresh=.5, sigmoid=True):
+                if sigmoid and (inp.min() < 0 or inp.max() > 1): inp = inp.sigmoid()
+                return ((inp > thresh) == targ.bool()).float().mean()''', '''
+            def f(inp, targ, thresh=.5, sigmoid=True):
+                if sigmoid and inp.min() < 0: inp = inp.sigmoid()
+                return ((inp > thresh) == targ.bool()).float().mean()''']),
+        Wrong('softmax', '''
+            (((inp.softmax(dim=-1) if sigmoid else inp) > thresh) == targ.bool()).float().mean()''', '''
+            Softmax makes the classes of a row compete: two cannot both be above a half. Each class is a question of
+            its own here: sigmoid.''', also='''
+            ((inp.softmax(dim=-1) > thresh) == targ.bool()).float().mean()
+            (((inp.softmax(dim=0) if sigmoid else inp) > thresh) == targ.bool()).float().mean()'''),
+        Wrong('threshold squeezed', '((inp > torch.sigmoid(tensor(thresh))) == targ.bool()).float().mean()', '''
+            You put the sigmoid on the threshold. It belongs on the activations alone: the threshold is a probability
+            already.''', also='''
+            ((inp > (torch.sigmoid(tensor(thresh)) if sigmoid else thresh)) == targ.bool()).float().mean()
+            (((inp.sigmoid() if sigmoid else inp) > torch.sigmoid(tensor(thresh))) == targ.bool()).float().mean()'''),
+        Wrong('no threshold', '((inp.sigmoid() if sigmoid else inp) == targ).float().mean()', '''
+            You compare numbers with the targets, and a probability is hardly ever exactly 0 or 1. First make a yes or
+            no of each: is it above `thresh`?''', also='''
+            (inp == targ).float().mean()'''),
+        Wrong('mean of True and False', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).mean()', '''
+            A table of True and False has no `mean` in PyTorch. Make floats of it first.''',
+            also='''
+            (inp == targ).mean()'''),
         Wrong('no sigmoid', '((inp > thresh) == targ.bool()).float().mean()', '''
-            The threshold is meant for probabilities, but you compare it with raw activations. Where `sigmoid` is
-            true, apply one first.'''),
+            What counts in yours is whether the raw activation is above the threshold, which is meant for probabilities.
+            Where `sigmoid` is true, apply one to the activations, and only to them.''', also='''
+            ((inp > thresh) == targ).double().mean()'''),
         Wrong('always sigmoid', '((inp.sigmoid() > thresh) == targ.bool()).float().mean()', '''
             With `sigmoid=False` you were given probabilities already. A second sigmoid lifts each of them above a
             half, so the answer is yes everywhere.'''),
         Wrong('fixed threshold', '(((inp.sigmoid() if sigmoid else inp) > 0.5) == targ.bool()).float().mean()', '''
-            The threshold is 0.5 in yours, whatever `thresh` says.'''),
+            The threshold is 0.5 in yours, whatever `thresh` says.''', also='''
+            (((inp > 0) if sigmoid else (inp > 0.5)) == targ.bool()).float().mean()
+            ((inp.sigmoid() if sigmoid else inp).round() == targ).float().mean()'''),
         Wrong('argmax', '(inp.argmax(dim=-1) == targ.float().argmax(dim=-1)).float().mean()', '''
             That is plain accuracy. `argmax` names one class for each item, and cannot say two or none. Ask every
-            cell.'''),
+            cell.''', also='''
+            (inp.argmax(dim=-1) == targ).float().mean()
+            (inp.argmax(dim=1) == targ.argmax(dim=1)).float().mean()
+            (inp.sigmoid().argmax(dim=1) == targ.float().argmax(dim=1)).float().mean()'''),
         Wrong('whole rows', '''
             (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).all(dim=-1).float().mean()''', '''
             Here an item counts only if *all* its cells are right. That is a metric too, and a strict one. Wanted
-            is the share of cells.'''),
+            is the share of cells.''', also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).all().float()'''),
+        Wrong('per class or item', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ).float().mean(dim=0)', '''
+            That is a share for each class or each item. Wanted is one for the whole table: the mean over both axes.''',
+            also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean(dim=1)
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().sum(dim=1)
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().sum(dim=0)'''),
+        Wrong('divided by the rows', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ).sum()/len(targ)', '''
+            You divide by the number of items or of classes. A share of cells is divided by how many cells there
+            are.''',
+            also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).sum()/targ.shape[1]'''),
         Wrong('count', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().sum()', '''
-            This is how many cells are right. A share is a mean: it must not grow with the batch.'''),
+            This is how many cells are right. A share is a mean: it must not grow with the batch.''',
+            also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).sum()'''),
+        Wrong('percent', '100*(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean()', '''
+            That is in percent. A share goes from 0 to 1.'''),
         Wrong('errors', '(((inp.sigmoid() if sigmoid else inp) > thresh) != targ.bool()).float().mean()', '''
             This is the share of cells that are *wrong*.'''),
         Wrong('yes only', '(((inp.sigmoid() if sigmoid else inp) > thresh) & targ.bool()).float().mean()', '''
             You count a yes that is right and forget that a no can be right as well. `&` asks for both to be true;
-            `==` asks whether they agree.'''),
+            `==` asks whether they agree.''', also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) * targ.bool()).float().mean()'''),
+        Wrong('either', '(((inp.sigmoid() if sigmoid else inp) > thresh) | targ.bool()).float().mean()', '''
+            `|` asks whether at least one of the two is true. Right is a cell where both agree: `==`.'''),
+        Wrong('share of the true ones', '''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) & targ.bool()).sum()/targ.sum()''', '''
+            That is recall: how many of the classes that are there were found. Accuracy counts a right no as well, and
+            divides by all cells.''', also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool())[targ.bool()].float().mean()'''),
+        Wrong('share of the yes', '''
+            def f(inp, targ, thresh=.5, sigmoid=True):
+                said = (inp.sigmoid() if sigmoid else inp) > thresh
+                return (said & targ.bool()).sum()/said.sum()''', '''
+            That is precision: how many of the times it said yes were right. Accuracy counts a right no as well, and
+            divides by all cells.''', also='''
+            targ[(inp.sigmoid() if sigmoid else inp) > thresh].float().mean()'''),
+        Wrong('how often yes', '((inp.sigmoid() if sigmoid else inp) > thresh).float().mean()', '''
+            That is how often the model says yes. Compare it with the target first.'''),
+        Wrong('a plain number', '''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean().item()''', '''
+            The right share, but as a plain number or an array. Return the tensor: no `.item()`, no `float(...)`.''',
+            also='''
+            np.float32((((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean().item())
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float().mean().numpy()'''),
         Wrong('a table', '(((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool())', '''
-            That is the table of right and wrong. Its mean is wanted; make floats of it first.'''),
+            That is the table of right and wrong. Its mean is wanted; make floats of it first.''',
+            also='''
+            (((inp.sigmoid() if sigmoid else inp) > thresh) == targ.bool()).float()'''),
+        Wrong('the decisions', '((inp.sigmoid() if sigmoid else inp) > thresh)', '''
+            That is the table of what the model says. Compare it with the target, then take the mean.''',
+            also='''
+            ((inp.sigmoid() if sigmoid else inp) > thresh).float()'''),
     ],
     reference='''
         def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
@@ -806,64 +1652,60 @@ _add(Code(13, 'Why not plain accuracy', asked_in='06',
 
 # %% ../nbs/lib/questions.ipynb #ac523a7e
 def _flattery():
-    names = course_names()
-    exec(next(q for q in questions if q.n == 14).snippet, names)
-    lines = []
-    for name,text in dict(one='one threshold for all classes', each='a threshold for each of 20 classes',
-                          lucky='the luckiest of 500 guessers').items():
-        chosen, other = names[name].tolist()
-        lines.append(f'{chosen:.1f} where it was chosen, {other:.1f} elsewhere: {text}')
-    return '\n'.join(lines)
+    "Means over 20 draws of all that question 14 draws once."
+    snippet = next(q for q in questions if q.n == 14).snippet
+    pairs = []
+    for seed in range(20):
+        names = course_names()
+        exec(snippet.replace('manual_seed(1)', f'manual_seed({seed})'), names)
+        pairs.append([names[o] for o in ('many', 'few', 'lucky')])
+    means = tensor(pairs).mean(0).tolist()
+    what = 'a threshold, by 10 000 answers', 'a threshold, by 20 answers', 'the luckiest of 500 guessers'
+    return '\n'.join(f'{a:.1f} where it was chosen, {b:.1f} elsewhere: {o}' for (a, b),o in zip(means, what))
 
 # %% ../nbs/lib/questions.ipynb #20686fd2
 _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
     read=[('06 metrics', 'May the validation set choose the threshold?')],
     prompt='''
-        Here are 200 pictures for validation. Three things are chosen by their score on one half of them: one
-        threshold for all classes, a threshold for each class, and the best of 500 "models" that toss a coin for
-        each picture. Each choice is then scored on the other half, which had no part in it. Scores are points of
-        100, means over 60 draws of the halves.
+        Something is chosen by its score on one half of a validation set, then scored on the other half, which had
+        no part in the choice. It is flattered if it loses more than two points of 100 there. Three are chosen so:
+        a threshold by 10 000 answers, a threshold by 20 answers, and the best of 500 "models" that toss a coin.
 
-        Which of the three choices is flattered by more than one point? Say `True` or `False` for each. Then: the
-        luckiest guesser has about 65 points where it was chosen. How many on the other half, to the nearest ten?''',
+        Which of the three are flattered? Say `True` or `False` for each. Then: the luckiest guesser has 65 points
+        where it was chosen. How many on the other half, to the nearest ten?''',
     snippet='''
-        g = torch.Generator().manual_seed(2)
-        # 200 pictures, 20 classes, some of them rare, and a model that is mostly right
-        there = torch.rand(200, 20, generator=g) < torch.linspace(.02, .3, 20)
-        acts  = 5*there + 2*torch.randn(200, 20, generator=g) - 4
-        ths   = torch.linspace(.02, .98, 49)[:, None, None]
-        right = 100.*((acts.sigmoid() > ths) == there)        # thresholds x pictures x classes
-        coins = 100.*(torch.rand(500, 200, generator=g) < .5) # guessers x pictures
+        g = torch.Generator().manual_seed(1)
+        there = torch.rand(20_000, generator=g) < .2          # and a model that is mostly right:
+        acts  = 5*there + 2*torch.randn(20_000, generator=g) - 3
+        ths   = torch.linspace(.02, .98, 49)[:, None]
+        right = (acts.sigmoid() > ths) == there               # 49 thresholds x 20 000 answers
+        coins = torch.rand(500, 200, generator=g) < .5        # 500 guessers x 200 answers
 
-        def chosen_and_other(scores): # [things to choose from, pictures]
-            total = torch.zeros(2)
-            for _ in range(60):
-                a, b = torch.randperm(200, generator=g).chunk(2)
-                best = scores[:, a].mean(1).argmax()
-                total += torch.stack([scores[best, a].mean(), scores[best, b].mean()])/60
-            return total
-        def flattered(pair): return (pair[0] - pair[1] > 1).item()
+        def chosen_and_other(right):
+            half, other = (100.*right).chunk(2, dim=1)
+            best = half.mean(1).argmax()
+            return half[best].mean().item(), other[best].mean().item()
+        many, few, lucky = map(chosen_and_other, (right, right[:, :40], coins))
 
-        one   = chosen_and_other(right.mean(2))
-        each  = torch.stack([chosen_and_other(right[:, :, c]) for c in range(20)]).mean(0)
-        lucky = chosen_and_other(coins)''',
-    places=['flattered(one)', 'flattered(each)', 'flattered(lucky)', 'lucky[1].round(decimals=-1)'],
+        def flattered(pair): return pair[0] - pair[1] > 2''',
+    places=['flattered(many)', 'flattered(few)', 'flattered(lucky)', 'round(lucky[1], -1)'],
+    about=[[0], [1], [2, 3]], decimals={3: -1},
+    fresh=[{'right[:, :40]': 'right[:, :60]', 'by 20 answers': 'by 30 answers', 'manual_seed(1)': 'manual_seed(18)'}],
     hints='''
         Choosing by a score flatters if you try many things and one is good by luck. Is a threshold good by luck
-        if its neighbours are as good?
+        if its neighbours are as good, and 10 000 answers vote on it?
 
-        How many answers vote on each choice? For the one threshold 100 pictures with 20 classes each. For the
-        threshold of a single class 100 pictures, of which two or three may show it.
+        Twenty answers vote on the second threshold. How much does one answer more or less change the score?
 
         Whoever tosses a coin has no skill to take along to the other half.''',
     wrong=[
         Wrong('never choose', {0: True}, '''
             A good rule for models and for long searches. But ask what makes a choice harmful: trying many things
-            on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 2000
+            on few examples until one is lucky. Here a single number was chosen, from a smooth curve, and 10 000
             answers voted on it.'''),
         Wrong('more is fine', {1: False}, '''
-            One threshold is one choice, but 20 thresholds are 20 choices, some decided by the two or three
-            pictures that show the class: each follows its own luck.'''),
+            It is one threshold again, but 20 answers vote on it, and each of them is five points. So the best of 49
+            follows the luck of these twenty.'''),
         Wrong('skill', {2: False}, '''
             All 500 are equally good: they guess. The best of them was lucky on one half, and that is all it has.'''),
         Wrong('stays lucky', {3: 60}, '''
@@ -873,12 +1715,31 @@ _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
             That is what it scored where it was chosen. Was that skill, which it can take along, or luck?'''),
         Wrong('pays it back', {3: 40}, '''
             Luck is not paid back. On the other half it is a coin like every other: what does a coin score?'''),
+        Wrong('nothing at all', {3: 0}, '''
+            Without luck a guesser is still right now and then: it tosses a coin, and there are two answers.'''),
+        Wrong('as a share', {3: 0.5}, 'Scores are points of 100 here, as the 65 that it had.'),
     ],
-    evidence=('Measured', _flattery),
+    evidence=('Measured, over 20 draws', _flattery),
     explanation='''
-        It depends on how much is chosen, from how much. One number from a smooth curve adds next to nothing to
-        the score. Twenty numbers, or the best of hundreds of trials, follow their luck; then report the score on
-        data that had no part in the choice.'''))
+        It depends on how much is chosen, from how much. One number from a smooth curve, by many answers, adds next
+        to nothing to the score. A number chosen by few answers (a threshold for each of many rare classes), or the
+        best of hundreds of trials, follows its luck; then report the score on data that had no part in the
+        choice.''',
+    own_words=OwnWords(
+        'When may the validation set choose a threshold, and when is the score that comes with it flattered?',
+        model='''
+            Whatever is chosen by a score on some data fits the luck of that data a little. If it is one number,
+            with a smooth curve and thousands of answers behind it, that part is too small to matter. If many things
+            are tried on few examples, the best of them is mostly lucky: then its score must come from data that
+            had no part in the choice.''',
+        points='''
+            The best score among many is partly luck.
+
+            One threshold from a smooth curve, by many answers, is harmless.
+
+            Many trials, or few examples for each, flatter.
+
+            Then the score to report comes from other data.''')))
 
 # %% ../nbs/lib/questions.ipynb #dd1dce82
 def _range_cases(rng):
@@ -888,14 +1749,21 @@ def _range_cases(rng):
     yield torch.randn(3, 2, generator=g), 0., 5.5
     yield torch.randn(4, generator=g), 2., 10.
     yield torch.randn(3, generator=g), -3., -1.
+    yield tensor([.5, -1., 2., 0., -4.]), 1., 4.
+    yield tensor([[1., -2.], [3., .5]]), -5., -2.
     yield tensor(.7), 0., 1.
-    yield torch.zeros(0, 2), -1., 1.
     yield tensor([1e4, -1e4, 50., -50.]), 1., 3.
-    yield torch.randn(3, generator=g, dtype=torch.float64), -2., 7.
     for _ in range(10):
         low = rng.uniform(-5, 5)
         x = torch.randn(rng.randint(1, 5), generator=g)*rng.choice((1., 4.))
         yield x, round(low, 1), round(low + rng.uniform(.5, 6), 1)
+
+def _another_curve(args, got, want):
+    "Does it stay in the range, with what is below 0 in the lower half, and what is above it in the upper one?"
+    x, low, high = args
+    half = (high - low)/2
+    y = (got - low)/half - 1
+    return got.shape == x.shape and bool(((y.abs() <= 1.001) & ((y*x > 0) | (y.abs() < .001) & (x == 0))).all())
 
 def _smaller_range(x, low, high):
     for lo,hi in (0., 1.), (0., 2.), (1., 2.), (-1., 1.):
@@ -907,8 +1775,8 @@ _add(Code(15, 'y_range by hand', asked_in='09',
     read=[('12 regression', 'A range for the answers'), ('09 transfer', 'A new head')],
     prompt='''
         A regression is to answer between `low` and `high` only. Write `sigmoid_range(x, low, high)`, which
-        squeezes any raw outputs `x` smoothly into this range, as `y_range=(low, high)` does: large negative ones
-        to `low`, large positive ones to `high`, and 0 to the middle.''',
+        squeezes any raw outputs `x`, a tensor of any shape, into this range with a sigmoid, as `y_range=(low, high)`
+        does: large negative ones to `low`, large positive ones to `high`, and 0 to the middle.''',
     params='x, low, high', func='sigmoid_range', cases=_range_cases, smaller=_smaller_range,
     hints='''
         Start with the function that squeezes everything between 0 and 1.
@@ -920,23 +1788,107 @@ _add(Code(15, 'y_range by hand', asked_in='09',
     wrong=[
         Wrong('no offset', 'torch.sigmoid(x)*(high - low)', '''
             Right length, wrong place: this goes from 0 to `high - low`. Move it so that it begins at `low`.'''),
+        Wrong('bare sigmoid', 'torch.sigmoid(x)', '''
+            This goes from 0 to 1, whatever the range is. Stretch it to the length of the range, then move it so that it
+            begins at `low`.''', also='''
+            torch.sigmoid(x)*1.'''),
+        Wrong('squeezed, then cut', 'torch.sigmoid(x).clamp(low, high)', '''
+            After the sigmoid all is between 0 and 1, and `clamp` cuts off what is not in the range. Stretch and move
+            instead: to the length of the range, then to its beginning.'''),
+        Wrong('moved, not stretched', 'torch.sigmoid(x) + low', '''
+            This goes from `low` to `low + 1`. It begins in the right place, but its length is 1 and not that of the
+            range.'''),
+        Wrong('begins at high', 'torch.sigmoid(x)*(high - low) + high', '''
+            The length is right, but this begins at `high`, and goes beyond it. It must begin at `low`.'''),
+        Wrong('low taken away', 'torch.sigmoid(x)*(high - low) - low', '''
+            `low` is taken away in yours. Then it begins at minus `low`. Add it.''',
+            also='''
+            torch.sigmoid(x)*high - low
+            torch.sigmoid(x) - low'''),
+        Wrong('length added', 'torch.sigmoid(x)*(high + low) + low', '''
+            The length of a range is the difference of its ends, `high - low`, and not their sum.''', also='''
+            torch.sigmoid(x)*(high + low)
+            torch.sigmoid(x)*(low + high) - low
+            torch.sigmoid(x)*(low + high)/2'''),
+        Wrong('half as long', 'torch.sigmoid(x)*(high - low)/2 + (high + low)/2', '''
+            This begins in the middle of the range. That would suit a function from -1 to 1; a sigmoid goes from 0
+            to 1.''',
+            also='''
+            torch.sigmoid(x)*(high - low)/2 + low
+            torch.sigmoid(x)*(high - low) + (high + low)/2'''),
+        Wrong('range inside', 'torch.sigmoid(x*(high - low) + low)', '''
+            You stretch and move `x` before the sigmoid, which brings all back to 0..1. First the sigmoid, then the
+            range.''', also='''
+            torch.sigmoid(x)*high*low
+            torch.sigmoid(low + x*(high - low))
+            torch.sigmoid((x - low)/(high - low))
+            torch.sigmoid(x.clamp(low, high))'''),
+        Wrong('sigmoid of a scaled x', 'torch.sigmoid((x - low)/(high - low))*(high - low) + low', '''
+            The range comes out right, but `x` was moved or stretched before the sigmoid, so that 0 does not go to the
+            middle, or the curve is steeper or flatter. Take the sigmoid of `x` itself.''', also='''
+            torch.sigmoid(x - (high + low)/2)*(high - low) + low
+            torch.sigmoid(x/(high - low))*(high - low) + low
+            torch.sigmoid(x*(high - low))*(high - low) + low
+            torch.sigmoid(x - low)*(high - low) + low'''),
+        Wrong('sigmoid twice', 'torch.sigmoid(torch.sigmoid(x))*(high - low) + low', '''
+            There are two sigmoids, one inside the other. The outer one sees only numbers between 0 and 1, and never
+            comes near the ends.'''),
+        Wrong('scaled by its own ends', '(x - x.min())/(x.max() - x.min())*(high - low) + low', '''
+            You stretch the outputs so that the smallest of them is `low` and the largest `high`. Then one output
+            depends on its neighbours. A sigmoid treats each on its own.'''),
+        Wrong('softmax', 'x.softmax(-1)*(high - low) + low', '''
+            Softmax makes the outputs share one whole. Each is a number of its own here: sigmoid.'''),
         Wrong('stretched to high', 'torch.sigmoid(x)*high', '''
-            This goes from 0 to `high`: right only if `low` is 0. Where does `low` come in?'''),
+            This goes from 0 to `high`: right only if `low` is 0. Does `low` come in, and does it stay in?'''),
         Wrong('too long', 'torch.sigmoid(x)*high + low', '''
             This goes from `low` to `low + high`. The length of the range is the difference of its ends.'''),
         Wrong('clamped', 'x.clamp(low, high)', '''
             Cut off rather than squeezed. Outside of the range `clamp` is flat: there is no gradient, so the model
-            never finds back. And 0 does not go to the middle.'''),
+            never finds back. And 0 does not go to the middle.''', also='''
+            torch.clamp(x, min=low, max=high)
+            torch.minimum(torch.maximum(x, tensor(low)), tensor(high))'''),
         Wrong('no sigmoid', 'x*(high - low) + low', '''
-            The range is right for inputs between 0 and 1, but raw outputs can be anything. Squeeze them first.'''),
+            The range is right for inputs between 0 and 1, but raw outputs can be anything. Squeeze them first.''',
+            also='''
+            x
+            (x - low)/(high - low)'''),
         Wrong('ends exchanged', 'torch.sigmoid(x)*(low - high) + high', '''
             The ends are exchanged: large outputs go to `low`. It would learn, with every sign turned around, but
-            it is not what `y_range` does.'''),
+            it is not what `y_range` does.''', also='''
+            torch.sigmoid(-x)*(high - low) + low
+            high - torch.sigmoid(x)*(high - low)
+            (high - low)/(1 + torch.exp(x)) + low'''),
         Wrong('tanh', 'torch.tanh(x)*(high - low)/2 + (high + low)/2', '''
             The right ends and the right middle, but tanh climbs twice as fast in between as sigmoid of the same
-            `x`.'''),
+            `x`.''', also='''
+            (torch.tanh(x) + 1)/2*(high - low) + low'''),
+        Wrong('tanh like a sigmoid', 'torch.tanh(x)*(high - low) + low', '''
+            tanh goes from -1 to 1, not from 0 to 1. So this goes from as far below `low` as `high` is above it.''',
+            also='''
+            torch.tanh(x)*high + low
+            torch.tanh(x)*high
+            torch.tanh(x)*(high - low)'''),
+        Wrong('bare tanh', 'torch.tanh(x)', '''
+            This goes from -1 to 1, whatever the range is. Take a sigmoid, which goes from 0 to 1, and bring it to the
+            range: its length, then its beginning.'''),
+        Wrong('another curve', '(torch.atan(x)/math.pi + .5)*(high - low) + low', '''
+            This stays within the range, and the middle is in its place. But in between it is another curve than the
+            sigmoid that was asked for, such as arctan, softsign, or straight lines.''', when=_another_curve),
         Wrong('offset first', '(torch.sigmoid(x) + low)*(high - low)', '''
-            Stretch first, then move: here the offset is stretched as well.'''),
+            Stretch first, then move: here the offset is stretched as well.''', also='''
+            (low + torch.sigmoid(x))*(high - low)
+            high - low*torch.sigmoid(x)
+            (torch.sigmoid(x) + low)*high'''),
+        Wrong('no tensor', '(torch.sigmoid(x)*(high - low) + low).tolist()', '''
+            The right numbers, but not as a tensor. Nothing can be differentiated any more, so nothing can be
+            learnt.''',
+            also='''
+            (torch.sigmoid(x)*(high - low) + low).numpy()
+            [o*(high - low) + low for o in torch.sigmoid(x)]'''),
+        Wrong('whole numbers', '(torch.sigmoid(x)*(high - low) + low).round()', '''
+            Right, but rounded. A range holds all numbers in between, and a rounded one has no gradient.''',
+            also='''
+            (torch.sigmoid(x)*(high - low) + low).int()'''),
     ],
     reference='''
         def sigmoid_range(x, low, high):
@@ -960,7 +1912,7 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
     read=[('12 regression', 'The loss'), ('05 losses', 'A loss that knows its activation')],
     prompt='''
         In a regression the targets are numbers, such as the two coordinates of a point, and the usual loss is the
-        mean squared error. Say what it is here:''',
+        mean squared error. Say what it is here, the last one to two decimals:''',
     snippet='''
         pred = tensor([[0., 0.], [1., 1.]])      # two points
         targ = tensor([[0., 2.], [1., 1.]])
@@ -968,7 +1920,9 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         in_tens  = F.mse_loss(10*pred, 10*targ)
         column, row = tensor([[1.], [2.], [3.]]), tensor([1., 2., 3.])
         mismatch = F.mse_loss(column, row).round(decimals=2)''',
-    places=['loss', 'in_tens', 'mismatch'],
+    places=['loss', 'in_tens', 'mismatch'], about=[[0], [1], [2]], decimals={2: 2},
+    fresh=[{'[0., 2.]': '[0., 4.]', '[[1.], [2.], [3.]]': '[[2.], [4.], [6.]]', '[1., 2., 3.]': '[2., 4., 6.]'},
+           {'[0., 2.]': '[2., 4.]', '[[1.], [2.], [3.]]': '[[1.], [3.]]', '[1., 2., 3.]': '[1., 3.]'}],
     hints='''
         The mean goes over *all* numbers: two points have four coordinates.
 
@@ -979,11 +1933,34 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
         Wrong('mean over points', {0: 2.0}, '''
             You divided by the number of points. The mean goes over all numbers, and there are four of them.'''),
         Wrong('sum', {0: 4.0}, 'That is the sum of the squares. The loss is their mean.'),
-        Wrong('absolute error', {0: 0.5}, 'That is the mean distance. Here distances are squared before the mean.'),
+        Wrong('absolute error', {0: 0.5, 1: 5.0}, '''
+            These are the mean distances. Here distances are squared before the mean.'''),
+        Wrong('half the square', {0: 0.5, 1: 50.0}, '''
+            You took half of the mean of the squares. Some books write the loss with that half; `F.mse_loss` has
+            none.'''),
+        Wrong('absolute, or half', {0: 0.5}, '''
+            That is the mean *distance*, and it happens to be half of the mean of the squares too. The loss is the
+            mean of the squares, all of it.'''),
         Wrong('linear', {1: 10.0}, 'Ten times the distance is a hundred times its square.'),
+        Wrong('no change', {1: 1.0}, '''
+            The shapes are the same, but each distance is ten times as large, and so its square is larger still.'''),
+        Wrong('linear sum', {1: 40.0}, '''
+            That is ten times the sum of the squares. The loss is their mean, and ten times the distance is a
+            hundred times its square.'''),
+        Wrong('sum in tens', {1: 400.0}, 'That is the sum, the square of 20. The loss is the mean of all four.'),
+        Wrong('in tens over points', {1: 200.0}, '''
+            You divided the sum of 400 by the number of points. The mean goes over all four numbers.'''),
         Wrong('no broadcasting', {2: 0.0}, '''
             Number by number the predictions are perfect. But a column of three against a row of three is
             broadcast to a table of nine differences, and most of those are not zero.'''),
+        Wrong('sum of nine', {2: 12.0}, 'That is the sum of the nine squares. The loss is their mean.'),
+        Wrong('divided by three', {2: 4.0}, '''
+            The sum of the squares is 12, and you divided it by three. How many differences are there between a
+            column of three and a row of three?'''),
+        Wrong('root', {2: 1.15}, 'That is the root of it. `F.mse_loss` takes none.'),
+        Wrong('absolute in the table', {2: 0.89}, '''
+            That is the mean of the nine *distances*. They are squared before the mean.'''),
+        Wrong('less exact', {2: 1.3}, 'Almost: it is asked to two decimals.'),
         Wrong('an error', {2: 'error'}, '''
             It should be one. PyTorch broadcasts a column against a row instead, with no more than a warning, and
             computes all nine differences.'''),
@@ -991,20 +1968,36 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
     explanation='''
         Mean squared error: the mean, over all coordinates, of the squared distance. In units, it is pixels
         squared; its root is in pixels. And shapes must agree: a column against a row gives a table of all pairs,
-        silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.'''))
+        silently, so that even perfect predictions have a loss. The losses of chapter 05 refuse it.''',
+    own_words=OwnWords(
+        'What does the mean squared error measure, and what must you watch when you use it?',
+        model='''
+            It is the mean, over all numbers of all targets, of the squared difference, so a large mistake weighs
+            much more than a small one. Its unit is that of the targets squared, so its size says something only
+            beside the scale of the targets. And predictions and targets must have one shape, or broadcasting
+            compares every one with every other, and the model learns the wrong thing.''',
+        points='''
+            The mean of the squared differences, over all numbers.
+
+            Its size depends on the unit: ten times the scale is a hundred times the loss.
+
+            Shapes must agree; broadcasting goes wrong in silence.''')))
 
 # %% ../nbs/lib/questions.ipynb #358421c4
 def _flip_cases(rng):
     g = _generator(rng)
-    def image(h, w, kind=torch.float32): return (torch.randint(0, 9, (3, h, w), generator=g)).to(kind)
-    def points(n, kind=torch.float32): return (torch.rand(n, 2, generator=g, dtype=kind)*2 - 1).round(decimals=1)
-    yield image(2, 3), tensor([[.5, -.2]]), True
-    yield image(2, 3), tensor([[.5, -.2]]), False
-    yield image(1, 1), tensor([[1., -1.]]), True
-    yield image(3, 2, torch.uint8), points(0), True
-    yield image(2, 2), tensor([[0., 0.]]), True
-    yield image(2, 4), points(3, torch.float64), True
-    for _ in range(12): yield image(rng.randint(1, 4), rng.randint(1, 4)), points(rng.randint(1, 3)), rng.random() < .7
+    def image(h, w): return torch.randint(0, 9, (3, h, w), generator=g).float()
+    def points(n): return (torch.rand(n, 2, generator=g)*2 - 1).round(decimals=1)
+    def counted(h, w): return torch.arange(3.*h*w).reshape(3, h, w)
+    yield counted(2, 3), tensor([[.5, -.2]]), True
+    yield counted(2, 3), tensor([[.5, -.2]]), False
+    yield counted(3, 2), tensor([[.5, -.2], [-.4, .9], [0., .3]]), True
+    yield counted(3, 2), tensor([[.5, -.2], [-.4, .9], [0., .3]]), False
+    yield counted(2, 2), tensor([[.3, .1], [-.6, .8]]), True
+    yield counted(1, 1), tensor([[1., -1.]]), True
+    yield image(2, 4), points(3), True
+    yield image(2, 2), tensor([[0., 0.]]), False
+    for i in range(12): yield image(rng.randint(1, 4), rng.randint(1, 4)), points(rng.randint(1, 3)), i % 2 == 0
 
 def _smaller_flip(image, points, do):
     for o, in smaller_tensors(points, same=(0,)): yield image, o, do
@@ -1018,8 +2011,8 @@ _add(Code(17, 'The same augmentation for image and point', asked_in='11',
     prompt='''
         A point marks something in a picture. If the picture is flipped left to right, the point must move with
         it. Write `flip(image, points, do)`, which returns both: `image` is `[3, height, width]`, `points` are
-        `[n, 2]`, each an x and a y from -1 (left, top) to 1 (right, bottom). If `do` is true flip them, otherwise
-        return them as they are. What you are given must stay as it was.''',
+        `[n, 2]`, both tensors of floats, and each point is an x and a y from -1 (left, top) to 1 (right, bottom). If
+        `do` is true flip them, otherwise return them as they are. What you are given must stay as it was.''',
     params='image, points, do', func='flip', cases=_flip_cases, smaller=_smaller_flip,
     hints='''
         There is one draw, `do`, for both. If the picture does something that the points do not, the model is
@@ -1035,25 +2028,92 @@ _add(Code(17, 'The same augmentation for image and point', asked_in='11',
             complain: the model learns that labels mean nothing.'''),
         Wrong('picture forgotten', '(image, points*tensor([-1., 1.])) if do else (image, points)', '''
             The point has moved and the picture has not.'''),
+        Wrong('never', '(image, points)', '''
+            You return both as they are, whatever `do` says. Does what you have computed get lost? `flip` gives a new
+            tensor and leaves the old one alone.'''),
+        Wrong('one part', 'image.flip(-1) if do else image', '''
+            That is one of the two. Return both, with a comma between them: the image, then the points.''', also='''
+            points*tensor([-1., 1.]) if do else points
+            image.flip(-1)
+            points*tensor([-1., 1.])
+            image
+            points'''),
+        Wrong('points first', '(points*tensor([-1., 1.]), image.flip(-1)) if do else (points, image)', '''
+            Both are right, but the points come first in yours. Asked for are the image, and then the points.''',
+            also='''
+            (points*tensor([-1., 1.]), image.flip(-1)) if do else (image, points)'''),
+        Wrong('one part if not', 'image.flip(-1), points*tensor([-1., 1.]) if do else points', '''
+            The points obey `do` and the picture does not. In `a, b if do else c` the `if` belongs to `b` only. Put
+            brackets around each pair.''', also='''
+            (image.flip(-1) if do else image), points*tensor([-1., 1.])'''),
+        Wrong('nothing if not', '(image.flip(-1), points*tensor([-1., 1.])) if do else None', '''
+            Right if `do` is true. If it is not, both are wanted as they are, and yours gives `None`: is there a
+            `return` for that case?'''),
+        Wrong('negative step', '(image[:, :, ::-1], points*tensor([-1., 1.])) if do else (image, points)', '''
+            PyTorch has no slices that run backwards; NumPy does. A tensor has the method `flip`.''', also='''
+            (image[..., ::-1], points*tensor([-1., 1.])) if do else (image, points)
+            image[:, :, ::-1], points'''),
+        Wrong('order of the points', '(image.flip(-1), points.flip(0)) if do else (image, points)', '''
+            Axis 0 of `points` runs from point to point: you have reversed their order, and each stays where it was. A
+            point moves when its x turns the sign.''', also='''
+            (image.flip(-1), points.flip(0, 1)) if do else (image, points)
+            (image.flip(-1), points.flip(0)*tensor([-1., 1.])) if do else (image, points)'''),
         Wrong('y flipped', '(image.flip(-1), points*tensor([1., -1.])) if do else (image, points)', '''
-            You turned the sign of y. Left and right are x, the first of the two.'''),
+            You turned the sign of y. Left and right are x, the first of the two.''', also='''
+            (image.flip(-2), points*tensor([1., -1.])) if do else (image, points)'''),
         Wrong('both turned', '(image.flip(-1), -points) if do else (image, points)', '''
-            You turned the signs of x *and* y. A flip from left to right leaves the height alone.'''),
+            You turned the signs of x *and* y. A flip from left to right leaves the height alone.''', also='''
+            (image.flip(-1, -2), -points) if do else (image, points)'''),
         Wrong('x and y exchanged', '(image.flip(-1), points.flip(-1)) if do else (image, points)', '''
-            Flipping the last axis of `points` exchanges x and y. A point moves when its x turns the sign.'''),
+            Flipping the last axis of `points` exchanges x and y. A point moves when its x turns the sign.''', also='''
+            (image.flip(-1), points.flip(1)*tensor([-1., 1.])) if do else (image, points)
+            (image.flip(-1), points.flip(1)*tensor([1., -1.])) if do else (image, points)
+            (image.flip(-1), -points.flip(1)) if do else (image, points)'''),
         Wrong('upside down', '(image.flip(-2), points*tensor([-1., 1.])) if do else (image, points)', '''
-            The picture stands on its head: axis -2 is the height. Left to right is the last axis.'''),
+            The picture stands on its head: axis -2 is the height. Left to right is the last axis.''', also='''
+            (image.flip(-2), points) if do else (image, points)
+            (image.flip(-2), -points) if do else (image, points)'''),
+        Wrong('half a turn', '(image.flip(-1, -2), points*tensor([-1., 1.])) if do else (image, points)', '''
+            The picture is reversed along both axes, which is half a turn. Reverse the last axis only.''', also='''
+            (image.flip(-1, -2), points) if do else (image, points)'''),
+        Wrong('everything reversed', '(image.flip(0, 1, 2), points*tensor([-1., 1.])) if do else (image, points)', '''
+            All axes of the picture are reversed, its colours too. Reverse the last axis only.'''),
+        Wrong('on its side', '(image.transpose(1, 2), points*tensor([-1., 1.])) if do else (image, points)', '''
+            Height and width are exchanged: the picture lies on its side. Reverse the last axis instead.''', also='''
+            (image.rot90(1, (1, 2)), points*tensor([-1., 1.])) if do else (image, points)
+            (image.rot90(-1, (1, 2)), points*tensor([-1., 1.])) if do else (image, points)'''),
         Wrong('colours', '(image.flip(0), points*tensor([-1., 1.])) if do else (image, points)', '''
-            Axis 0 holds the colours: red and blue are exchanged. Left to right is the last axis.'''),
+            Axis 0 holds the colours: red and blue are exchanged. Left to right is the last axis.''', also='''
+            (image.flip(0), points) if do else (image, points)'''),
+        Wrong('negative picture', '(-image, points*tensor([-1., 1.])) if do else (image, points)', '''
+            The sign of each colour value is turned: the picture is not mirrored. Its last axis must be reversed.'''),
         Wrong('pixels', '''
             (image.flip(-1),
              torch.stack([image.shape[-1] - 1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)''', '''
-            That is the rule for points in pixels. These go from -1 to 1, with 0 in the middle of the picture.'''),
+            That is the rule for points in pixels. These go from -1 to 1, with 0 in the middle of the picture.''',
+            also=['''
+            (image.flip(-1),
+             torch.stack([image.shape[-1] - points[:, 0], points[:, 1]], 1)) if do else (image, points)''', '''
+            (image.flip(-1),
+             torch.stack([points[:, 0], image.shape[-2] - points[:, 1]], 1)) if do else (image, points)''']),
         Wrong('zero to one', '''
             (image.flip(-1), torch.stack([1 - points[:, 0], points[:, 1]], 1)) if do else (image, points)''', '''
-            That is the rule for points that go from 0 to 1. These go from -1 to 1, with 0 in the middle.'''),
+            That is the rule for points that go from 0 to 1. These go from -1 to 1, with 0 in the middle.''', also='''
+            (image.flip(-1), 1 - points) if do else (image, points)'''),
+        Wrong('x alone', '(image.flip(-1), -points[:, 0]) if do else (image, points)', '''
+            You return the x of the points without their y. `points` must keep its two columns.''', also='''
+            (image.flip(-1), -points[:, :1]) if do else (image, points)'''),
+        Wrong('always to one side', '''
+            (image.flip(-1), torch.stack([points[:, 0].abs(), points[:, 1]], 1)) if do else (image, points)''', '''
+            `abs` brings each point to one side of the picture, and those that were there stay. A flip moves each to the
+            other side: turn the sign.''', also='''
+            (image.flip(-1), points.abs()) if do else (image, points)
+            (image.flip(-1), torch.stack([-points[:, 0].abs(), points[:, 1]], 1)) if do else (image, points)'''),
         Wrong('always', '(image.flip(-1), points*tensor([-1., 1.]))', '''
-            You flip always. An augmentation is a draw, and `do` says how it came out.'''),
+            You change them always. An augmentation is a draw, and `do` says how it came out.''',
+            also='''
+            (image.flip(-1), points)
+            (image.flip(-1), -points)'''),
         Wrong('other way round', '(image, points) if do else (image.flip(-1), points*tensor([-1., 1.]))', '''
             You flip when `do` is false, and leave all as it is when it is true.'''),
         Wrong('in place', '''
@@ -1062,8 +2122,23 @@ _add(Code(17, 'The same augmentation for image and point', asked_in='11',
                     image = image.flip(-1)
                     points[:, 0] *= -1
                 return image, points''', '''
-            The answer is right, but you have written into the `points` that you were given. The next epoch would
-            start from the flipped ones. Make new points: multiply them by something.'''),
+            You have written into the `points` that you were given. The next epoch would start from the flipped ones.
+            Make new points: multiply them by something.''', also=['''
+            def flip(image, points, do):
+                if do: points[:, 1] *= -1
+                return image, points''', '''
+            def flip(image, points, do):
+                if do: points *= -1
+                return image, points''', '''
+            def flip(image, points, do):
+                if do: points[:, 0] = 1 - points[:, 0]
+                return image, points''']),
+        Wrong('picture in place', '''
+            def flip(image, points, do):
+                if do: image[:] = image.flip(-1)
+                return image, points*tensor([-1., 1.])''', '''
+            You have written into the `image` that you were given. The next epoch would start from the flipped one. Make
+            a new one: `flip` does.'''),
     ],
     reference='''
         def flip(image, points, do):

@@ -2,7 +2,7 @@
 import os, shutil, signal, subprocess, sys, time, urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-import pytest
+import nbformat, pytest
 from tests.helpers import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -47,6 +47,40 @@ def served(args, log, **env):
         except subprocess.TimeoutExpired:
             program.kill()
             program.wait()
+
+FOLDERS = 'JUPYTER_CONFIG_DIR', 'JUPYTER_RUNTIME_DIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR'
+
+def write_notebook(file, cells):
+    kernel = dict(name='python3', display_name='Python 3', language='python')
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells], metadata=dict(kernelspec=kernel))
+    nbformat.write(nb, file)
+
+@contextmanager
+def in_lab(browser, folder, cells):
+    """A tab of JupyterLab with a notebook of `cells`, which are not run yet. Progress is kept in `folder/'home'`.
+
+    The page has its own JupyterLab as `jupyterapp`."""
+    work = folder/'work'
+    work.mkdir()
+    write_notebook(work/'asked.ipynb', cells)
+    root_user = hasattr(os, 'geteuid') and os.geteuid() == 0
+    args = ['-m', 'jupyterlab', '--no-browser', '--port={port}', f'--ServerApp.root_dir={work}',
+            '--expose-app-in-browser', '--IdentityProvider.token=', *(['--allow-root'] if root_user else [])]
+    env = {k: str(folder/k) for k in FOLDERS}
+    with pytest.MonkeyPatch.context() as m: # the kernel must not think that it is in a test
+        for o in 'PYTEST_CURRENT_TEST', 'IN_TEST': m.delenv(o, raising=False)
+        with served(args, folder/'log', COURSE_LIB_HOME=str(folder/'home'), COURSE_PROGRESS='on', **env) as address:
+            tab = browser.new_page(viewport=dict(width=1100, height=1600))
+            tab.set_default_timeout(60_000)
+            tab.goto(f'{address}doc/tree/asked.ipynb')
+            yield tab
+            tab.close()
+
+def run_cells(tab, n):
+    "Run the first `n` cells."
+    tab.get_by_text('| Idle').wait_for() # the kernel is there; what is run before is lost
+    tab.locator('.jp-CodeCell .cm-content').first.click()
+    for _ in range(n): tab.keyboard.press('Shift+Enter')
 
 def need_gradio(): pytest.importorskip('gradio', reason='gradio is not installed: pip install "course_lib[app]"')
 

@@ -1,5 +1,6 @@
 "The machine of the questionnaire: running answers, cards, clicks, progress, the terminal."
-import builtins, configparser, importlib, json, random, sys, threading, time
+import builtins, configparser, importlib, json, random, re, sys, threading, time
+from html import escape
 import numpy as np
 import pytest, torch
 from course_lib import questionnaire, quiz as engine, sandbox
@@ -214,6 +215,8 @@ def test_every_card_reads_well_as_text_and_html(z, q):
         assert page.count('<div') == page.count('</div>') and page.count('<pre') == page.count('</pre>')
         assert max(map(len, text.split('\n'))) < 200
 
+def words(s): return re.findall(r'\w+', s)
+
 def test_clicks_go_through_the_same_check(z):
     pytest.importorskip('ipywidgets')
     for q in questions:
@@ -221,10 +224,14 @@ def test_clicks_go_through_the_same_check(z):
         if q.kind != 'choice': assert asked.widget() is None; continue
         row, verdict = asked.widget().children
         buttons = row.children[1:]
-        assert [b.description for b in buttons] == list(q.options('course'))
+        options = q.options('course')
+        assert [b.description.split('\n')[0] for b in buttons] == list(options)
+        for b,text in zip(buttons, options.values()): # what is heard of a button is all of its option
+            assert words(b.description.split('\n')[1]) == words(text) and not set('`*\n') & set(b.description[2:])
         seen = []
         for b in buttons: b.click(); seen.append(verdict.value)
-        assert seen == [z.check(q.n, b.description).html() for b in buttons]
+        assert seen == [z.check(q.n, letter).html(announced=False) for letter in options]
+        assert f'aria-label="{escape(q.heading)}"' in row.children[0].value and 'role="status"' not in ''.join(seen)
         assert sum('>PASS</span>' in s for s in seen) == 1
 
 # ---------------------------------------------------------------- progress

@@ -71,7 +71,7 @@ def test_public_methods(everything, cls):
 
 ROOMS = '''checks ahead draws decode fused functions progress checkpoint precision downloads findings doctor photo
     results fits drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
-    sandbox cards worker quiz questions questionnaire bears all'''.split()
+    sandbox cards worker quiz lasting terminal questions questionnaire bears all'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
