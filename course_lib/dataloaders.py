@@ -204,7 +204,7 @@ def setup(self:Column,
 
 # %% ../nbs/02_dataloaders.ipynb #cf5c97f5
 def _first_values(columns, items, at):
-    "What the columns that start with a function of a row make of the rows by it: each row is read once for all of them."
+    "What the first functions of columns make of the rows of a table, where they are functions of a row."
     is_table = hasattr(items, 'columns')
     readers = [c for c in columns if is_table and c.n_looking() > 1 and not hasattr(c.fns[0], 'of_table')]
     return dict(zip(readers, read_once([c.fns[0] for c in readers], items, at))) if readers else {}
