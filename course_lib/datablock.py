@@ -147,7 +147,7 @@ def number(self:Categorize, name) -> int:
 def setup(self:Categorize, values):
     "Make the vocab of the labels in the training values, unless one was given."
     if not self.given:
-        found = self.found([self.names(v) for v in values])
+        found = self.found(each_once(self.names, values))
         self.vocab = CategoryMap(sorted_labels(found) if self.sort else found, add_na=self.add_na)
     warn_of_near_labels(self.vocab, self.several)
 
@@ -163,7 +163,8 @@ def check_value(self:Categorize, value): self.names(value)
 @patch
 def check(self:Categorize, values):
     "Every label of every item must be in the vocab: a clear error now, rather than one in the middle of training."
-    if not self.add_na: check_known({i: self.names(v) for i,v in values.items()}, self.vocab.o2i, self.given)
+    if self.add_na: return
+    check_known(dict(zip(values, each_once(self.names, values.values()))), self.vocab.o2i, self.given)
 
 # %% ../nbs/03_datablock.ipynb #edafb7b4
 class MultiCategory(L):
@@ -668,4 +669,4 @@ def of_table(self:ColReader,
     columns = [table_column(df, c) for c in self.cols]
     if self.label_delim is not None:
         for c in columns: warn_of_missing_labels(c.name, int(c.isna().sum()), len(c))
-    return [self._joined(values) for values in zip(*([self._one(v) for v in c.tolist()] for c in columns))]
+    return [self._joined(values) for values in zip(*(each_once(self._one, c.tolist()) for c in columns))]

@@ -163,15 +163,12 @@ def find(self:Column, name:str):
 # %% ../nbs/02_dataloaders.ipynb #9eaae226
 def each_item(f, items, at=None) -> list:
     "`f` of each item, or of those at the positions `at`. An error gets a note with the item's position."
-    out, items, at = [], keep_types(items), range(len(items)) if at is None else at
-    read = partial(item_at, items) if hasattr(items, 'iloc') else items.__getitem__
+    out, at = [], range(len(items)) if at is None else at
     with noting(lambda: f'This happened at item {at[len(out)]}, when the datasets were built.'):
-        for i in at: out.append(f(read(i)))
+        for_each(lambda item: out.append(f(item)), items, at)
     return out
 
 # %% ../nbs/02_dataloaders.ipynb #809aa6f3
-def _looks(f): return any(hasattr(f, o) for o in ('check_value', 'setup', 'check'))
-
 def _values(f, items, at):
     "What `f` makes of the items at the positions `at`, as a dictionary by position."
     if hasattr(f, 'of_table') and hasattr(items, 'columns'):
@@ -179,21 +176,38 @@ def _values(f, items, at):
         except Exception: pass # row by row the error names its row
     return dict(zip(at, each_item(Column(f), items, at)))
 
+def _check_values(f, values, at):
+    try: each_once(f.check_value, map(values.__getitem__, at)) # fails for a table: its rows are all new
+    except Exception: each_item(f.check_value, values, at) # one by one the error names its item
+
 # %% ../nbs/02_dataloaders.ipynb #d6e051a7
 @patch
+def n_looking(self:Column) -> int:
+    "How many functions there are up to the last one that wants to see values."
+    looks = [any(hasattr(f, o) for o in ('check_value', 'setup', 'check')) for f in self.fns]
+    return max((k+1 for k,does in enumerate(looks) if does), default=0)
+
+@patch
 def setup(self:Column,
-    items,   # All the items
-    train,   # Positions of those for training; `None`: the functions are set up already, only check
-    at=None, # Positions of those in any split; all if `None`
+    items,     # All the items
+    train,     # Positions of those for training; `None`: the functions are set up already, only check
+    at=None,   # Positions of those in any split; all if `None`
+    made=None, # What the first function makes of them, by position, if that is known
 ):
     "Show functions the values that they want to see: `check_value` each, `setup` those for training, `check` all."
-    values, at = items, range(len(items)) if at is None else at
-    last = max((k for k,f in enumerate(self.fns) if _looks(f)), default=-1)
-    for k,f in enumerate(self.fns[:last+1]):
-        if hasattr(f, 'check_value'): each_item(f.check_value, values, at)
+    values, at, n = items, range(len(items)) if at is None else at, self.n_looking()
+    for k,f in enumerate(self.fns[:n]):
+        if hasattr(f, 'check_value'): _check_values(f, values, at)
         if hasattr(f, 'setup') and train is not None: f.setup([item_at(values, i) for i in train])
         if hasattr(f, 'check'): f.check({i: item_at(values, i) for i in at})
-        if k < last: values = _values(f, values, at)
+        if k < n-1: values = made if k == 0 and made else _values(f, values, at)
+
+# %% ../nbs/02_dataloaders.ipynb #cf5c97f5
+def _first_values(columns, items, at):
+    "What the first functions of columns make of the rows of a table, where they are functions of a row."
+    is_table = hasattr(items, 'columns')
+    readers = [c for c in columns if is_table and c.n_looking() > 1 and not hasattr(c.fns[0], 'of_table')]
+    return dict(zip(readers, read_once([c.fns[0] for c in readers], items, at))) if readers else {}
 
 # %% ../nbs/02_dataloaders.ipynb #085165e5
 class Datasets:
@@ -211,7 +225,9 @@ class Datasets:
         splits = [self.idxs] if splits is None else [positions_of(s, self.all_items) for s in splits]
         self.splits = check_splits(splits, len(self.idxs))
         self.n_inp = max(1, len(self.columns) - 1) if n_inp is None else n_inp
-        for c in self.columns: c.setup(self.all_items, self.splits[0], sorted(chain(*self.splits)))
+        at = sorted(chain(*self.splits))
+        made = _first_values(self.columns, self.all_items, at)
+        for c in self.columns: c.setup(self.all_items, self.splits[0], at, made.get(c))
 
 # %% ../nbs/02_dataloaders.ipynb #80e213ba
 @patch

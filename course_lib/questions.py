@@ -692,9 +692,18 @@ _add(Predict(6, 'What Datasets holds', asked_in='02',
         Wrong('not a tuple', {0: 4}, 'The value is right, but a sample is always a tuple, also with one column.'),
         Wrong('first function only', {0: ('BEAR',)}, '''
             `len` stands in the same inner list, so it runs on what `str.upper` returns. What comes out at the end?'''),
+        Wrong('another item, one column', {0: ('ANT', 3)}, '''
+            The index counts from 0, so it is the second word. And both functions stand in one
+            inner list: one column.'''),
+        Wrong('upper forgotten', {1: ('bear', 4)}, 'The first column runs `str.upper` on the word.'),
+        Wrong('the third item', {1: ('EMU', 3)}, 'The index counts from 0: `two[1]` is made of the second word.'),
+        Wrong('plain, another item', {2: ('ant',)}, 'The index counts from 0: `plain[1]` is the second word.'),
+        Wrong('plain valid', {3: ('bear', 4)}, 'It is the right word, but the first column runs `str.upper` on it.'),
+        Wrong('valid, one column', {3: (4,)}, '''
+            `two` has two inner lists, so two columns, in training as in validation.'''),
         Wrong('two results, bare', {1: 4}, '''
             Two inner lists are two columns, and each gives an entry. A sample is a tuple of both.'''),
-        Wrong('another item', {1: ('ANT', 3)}, 'The index counts from 0: `two[1]` is made of the second word.'),
+        Wrong('another item', {1: ('ANT', 3)}, '`two[0]` would be that. The index counts from 0, so 1 is the second.'),
         Wrong('one after the other', {1: (4,)}, '''
             There are *two* inner lists, so two columns: each starts from the item itself, and the sample has two
             entries.'''),
@@ -755,6 +764,10 @@ _add(Predict(7, 'What DataLoaders holds', asked_in='02',
             That is the number of samples. `len` of a loader counts its batches.'''),
         Wrong('samples for validation', {2: 5}, '''
             Five samples are there to be scored. But `len` of a loader counts batches, and these hold four.'''),
+        Wrong('short batch first', {3: (1, 4)}, 'The batches are filled in order. The rest comes last.'),
+        Wrong('evenly', {3: (3, 2)}, 'Samples are not shared out evenly: a batch is filled before the next begins.'),
+        Wrong('size of a batch', {1: 4}, 'That is the size of a batch. `len` counts how many there are.'),
+        Wrong('size in validation', {2: 4}, 'That is the size of a full batch. How many batches hold five samples?'),
         Wrong('one size', {3: 4}, 'A size for each batch is asked for, in a list. How many batches are there?'),
         Wrong('the total', {3: (5,)}, 'Five samples are more than one batch of four. There is a size for each batch.'),
         Wrong('counts samples', {0: 15}, '''
@@ -1041,6 +1054,19 @@ _add(Predict(10, 'Why not softmax', asked_in='05',
         Wrong('sums of nothing', {0: (1, 0)}, '''
             Where nothing is there, all activations are low. But softmax divides by their own sum, so what comes out
             adds up to the same in every row.'''),
+        Wrong('the number of classes', {0: (3, 3)}, '''
+            That is how many classes there are. Softmax divides each row by its own sum: what do the
+            three add up to?'''),
+        Wrong('one sum', {0: 1}, 'There are two pictures, and `dim=1` sums each row: a value for each of them.'),
+        Wrong('softmax, one count', {1: 0}, 'There are two pictures: a count for each of them.'),
+        Wrong('all with softmax', {1: (3, 3)}, '''
+            Three numbers above a half would add up to more than 1. How many of them can be above it?'''),
+        Wrong('softmax on nothing', {1: (0, 3)}, '''
+            In the second row all are equal, and they add up to 1. Is each of the three above a half?'''),
+        Wrong('all with sigmoid', {2: (3, 3)}, '''
+            A sigmoid is never quite 0, but is it above a half? That is so where the activation is above 0.'''),
+        Wrong('pictures exchanged', {2: (0, 2)}, 'The first row is the cat and the dog, the second is nothing.'),
+        Wrong('sigmoid, one count', {2: 2}, 'There are two pictures: a count for each, also where it is none.'),
         Wrong('sums of activations', {0: (2, -15)}, '''
             These are the sums of the activations. Asked for are the sums of what softmax makes of them.'''),
         Wrong('sums of sigmoids', {0: (1.97, 0.02)}, '''
@@ -1127,6 +1153,12 @@ _add(Predict(11, 'Why not nll_loss', asked_in='05',
         Wrong('numbers refused', {0: 'error'}, '''
             One class number for each row is what `nll_loss` wants. That these are the wrong classes it cannot
             know.'''),
+        Wrong('pictures exchanged', {0: (0.1, 0.4)}, '''
+            The first target, 1, is for the first picture, and 2 for the second.'''),
+        Wrong('one column', {0: (0.4, 0.3)}, '''
+            Both are from column 1. The target of the second picture is 2, so another column is looked at there.'''),
+        Wrong('not forced', {2: (0.4, 0.1)}, '''
+            That is what `numbers` picks. Here the classes come from `labels.argmax(dim=1)`: which are they?'''),
         Wrong('counts from one', {0: (0.5, 0.3)}, 'Classes are counted from 0: the target 1 is the second column.'),
         Wrong('best of each row', {0: (0.5, 0.6)}, '''
             These are the largest of each row. A loss looks at the *true* class, however little the model believes
@@ -1717,6 +1749,8 @@ _add(Predict(14, 'When tuning on the validation set is fine', asked_in='06',
             Luck is not paid back. On the other half it is a coin like every other: what does a coin score?'''),
         Wrong('nothing at all', {3: 0}, '''
             Without luck a guesser is still right now and then: it tosses a coin, and there are two answers.'''),
+        Wrong('exactly as lucky', {3: 65}, '''
+            That is its score where it was chosen, and luck stays there. And the nearest ten is asked for.'''),
         Wrong('as a share', {3: 0.5}, 'Scores are points of 100 here, as the 65 that it had.'),
     ],
     evidence=('Measured, over 20 draws', _flattery),
@@ -1942,6 +1976,11 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
             That is the mean *distance*, and it happens to be half of the mean of the squares too. The loss is the
             mean of the squares, all of it.'''),
         Wrong('linear', {1: 10.0}, 'Ten times the distance is a hundred times its square.'),
+        Wrong('half of the hundred', {1: 50.0}, '''
+            You took half of the mean of the squares. `F.mse_loss` takes all of it.'''),
+        Wrong('cubed', {1: 1000.0}, 'A distance is squared, not cubed: ten times as large is a hundred times as much.'),
+        Wrong('root of the sum', {1: 20.0}, '''
+            That is the distance itself, ten times two. It is squared, and then the mean over all four is taken.'''),
         Wrong('no change', {1: 1.0}, '''
             The shapes are the same, but each distance is ten times as large, and so its square is larger still.'''),
         Wrong('linear sum', {1: 40.0}, '''
@@ -1954,6 +1993,9 @@ _add(Predict(16, 'Regression and its loss', asked_in='07',
             Number by number the predictions are perfect. But a column of three against a row of three is
             broadcast to a table of nine differences, and most of those are not zero.'''),
         Wrong('sum of nine', {2: 12.0}, 'That is the sum of the nine squares. The loss is their mean.'),
+        Wrong('half of it', {2: 0.67}, 'That is half of it. `F.mse_loss` takes the whole mean of the squares.'),
+        Wrong('over six', {2: 2.0}, '''
+            The squares add up to 12, and you divided by six. The three differences of 0 count as well in a mean.'''),
         Wrong('divided by three', {2: 4.0}, '''
             The sum of the squares is 12, and you divided it by three. How many differences are there between a
             column of three and a row of three?'''),
