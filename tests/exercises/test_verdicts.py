@@ -68,7 +68,7 @@ def by_inputs(q):
 def test_a_hundred_seeds_give_one_verdict(q):
     for answer in random.Random(1).sample(by_inputs(q), 12):
         assert {verdict(q, compiled(q, answer), seed) for seed in range(100, 200)} == {TRY_AGAIN}, answer
-    right = random.Random(1).choice(RIGHT[q.n])
+    right = RIGHT[q.n][0]
     assert {verdict(q, compiled(q, right), seed) for seed in range(100, 200)} == {PASS}, right
 
 @for_each(CODE)
