@@ -16,7 +16,7 @@ def make(lib, photos):
 
     def build(n, by):
         get_x, get_y = getters[by]
-        block = lib.DataBlock(blocks=(lib.ImageBlock, lib.MultiCategoryBlock), splitter=lib.ColSplitter(),
+        block = lib.DataBlock(blocks=(lib.ImageBlock, lib.MultiCategoryBlock), splitter=lib.RandomSplitter(seed=42),
                               get_x=get_x, get_y=get_y, item_tfms=lib.Resize(128))
         dls = block.dataloaders(tables[n], num_workers=0, device='cpu')
         assert len(dls.train_ds) + len(dls.valid_ds) == n

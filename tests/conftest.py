@@ -1,4 +1,4 @@
-import ast, os, re, signal
+import ast, os, re, signal, sys
 from pathlib import Path
 import pytest
 import notebooks # tools/
@@ -9,6 +9,13 @@ from tests.helpers import LIB
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault('MPLBACKEND', 'agg')
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    "A test that draws without a seed of its own draws the same numbers in each run."
+    if 'torch' in sys.modules:
+        from course_lib.core import set_seed
+        set_seed(1)
 
 # ------------------------------------------------------------------ make test NB=05
 

@@ -94,8 +94,10 @@ def test_probabilities_beside_a_sigmoid_are_pointed_out(metric):
     assert 'sigmoid=False' in message and '18' in message
     assert told(lambda: metric(x.sigmoid(), y, sigmoid=False)) == told(lambda: metric(x, y)) == []
 
-@pytest.mark.parametrize('x', [torch.zeros(6, 3), torch.full((6, 3), .5), torch.rand(2, 3), torch.rand(6, 3)*.1,
-                               torch.rand(6, 3)*3, torch.rand(6, 3) - .1, torch.empty(0, 3)])
+def evenly(low, high): return torch.linspace(low, high, 18).view(6, 3)
+
+@pytest.mark.parametrize('x', [torch.zeros(6, 3), torch.full((6, 3), .5), evenly(.1, .9)[:2], evenly(0., .1),
+                               evenly(0., 3.), evenly(-.1, .9), torch.empty(0, 3)])
 def test_activations_that_are_small_by_chance_are_not(x):
     assert told(lambda: accuracy_multi(x, torch.zeros(x.shape))) == []
 
@@ -104,7 +106,7 @@ def test_the_order_of_probabilities_is_that_of_activations():
     assert told(lambda: (ap_multi(x.sigmoid(), y), average_precision(x.sigmoid(), y))) == []
 
 def test_many_sparse_probabilities_are_pointed_out():
-    x = torch.rand(60, 20)**6
+    x = torch.linspace(0, 1, 1200).view(60, 20)**6
     assert x.mean() < .2 and len(told(lambda: accuracy_multi(x, (x > .5).float()))) == 1
 
 def test_a_metric_warns_once_in_all_its_epochs():
