@@ -10,14 +10,14 @@ __all__ = ['stats_of', 'targets_of', 'ends_of', 'trained_stats', 'trained_target
            'looked_at', 'no_nan']
 
 # %% ../nbs/lib/fits.ipynb #dacc31f3
-import copy, warnings
+import copy
 from collections import OrderedDict
 import torch.nn.functional as F
 from .core import *
 from course_lib.checks import (
     check_dls, check_model, check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers,
     not_normalised, other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice,
-    users_line)
+    warn_outside)
 from .checkpoint import python_numbers
 from .dataloaders import Column, DataLoader, Datasets
 from .datablock import Categorize, CategoryMap, Pipeline
@@ -57,7 +57,7 @@ def trained_targets(model:nn.Module) -> list:
 def tell_once(learn, text:str):
     "Warn, but only once for this learner."
     told = vars(learn).setdefault('_told', set())
-    if text not in told: warnings.warn(text, stacklevel=users_line())
+    if text not in told: warn_outside(text)
     told.add(text)
 
 # %% ../nbs/lib/fits.ipynb #85fa6278
