@@ -106,7 +106,7 @@ def travelled(v):
 
 # %% ../nbs/lib/worker.ipynb #wk000016
 def _known_error(kind):
-    "Is `kind` an exception of Python, torch, numpy or pandas?"
+    "Is `kind` an exception of Python, torch, numpy, pandas, or ours?"
     return kind.__module__.split('.')[0] in ('builtins', 'torch', 'numpy', 'pandas', 'course_lib')
 
 def _portable_error(e):
@@ -115,13 +115,12 @@ def _portable_error(e):
     except Exception: pass
     try: text = str(e)[:1000]
     except BaseException: text = 'its text cannot be shown'
-    kind = next((o for o in type(e).__mro__ if o.__module__ == 'builtins'), Exception)
-    return OwnError(type(e).__name__, kind.__name__, text)
+    return OwnError(type(e).__name__, text)
 
 class OwnError(Exception):
     "An exception of a class that the answer, or a package, has made."
-    def __init__(self, name, base, text):
-        super().__init__(name, base, text)
+    def __init__(self, name, text):
+        super().__init__(name, text)
         self.class_name, self.text = name, text
     def __str__(self): return self.text
 
