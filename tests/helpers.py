@@ -1,5 +1,5 @@
 "What several tests use: notebooks as lists of cells, modules as trees, a free port."
-import ast, json, socket
+import ast, builtins, json, socket
 from pathlib import Path
 import pytest
 
@@ -79,6 +79,17 @@ def ours(o):
     "A full name without the package's: `course_lib.core` is `core`; None for what is not in the package."
     return o.removeprefix('course_lib.') if o.startswith('course_lib.') else None
 
+# ------------------------------------------------------------------ data
+
+def block_maker(folder, size):
+    "A function that makes a block for a table of pictures in `folder`, cut to `size`; keywords replace what is usual."
+    from course_lib.all import ColReader, ColSplitter, DataBlock, ImageBlock, MultiCategoryBlock, Resize
+    def make(y=MultiCategoryBlock, **kwargs):
+        settings = dict(blocks=(ImageBlock, y), get_x=ColReader('fname', pref=folder),
+                        get_y=ColReader('labels', label_delim=' '), splitter=ColSplitter(), item_tfms=Resize(size))
+        return DataBlock(**{**settings, **kwargs})
+    return make
+
 # ------------------------------------------------------------------ the questionnaire
 
 def numbered():
@@ -95,6 +106,16 @@ def quiz(seed=7, learner='course', questions=None):
 def for_each(questions):
     "Run a test for each of these questions; its id is the number."
     return pytest.mark.parametrize('q', questions, ids=lambda q: str(q.n))
+
+def typing(monkeypatch):
+    "A function that lets `input` read the lines that it is given; after the last one the input ends."
+    def types(*lines):
+        lines = iter(lines)
+        def read(prompt=''):
+            try: return next(lines)
+            except StopIteration: raise EOFError from None
+        monkeypatch.setattr(builtins, 'input', read)
+    return types
 
 # ------------------------------------------------------------------ servers
 

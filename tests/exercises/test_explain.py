@@ -1,11 +1,11 @@
 "The second part of a question: in one's own words, beside a model answer, assessed by the learner."
-import builtins, json
+import json
 import pytest
 from course_lib import questionnaire
 from course_lib.cards import NOTED, PASS, SELF_ASSESSED, UNANSWERED
 from course_lib.questions import questions
 from course_lib.quiz import Progress, Quiz
-from tests.helpers import for_each, numbered, quiz
+from tests.helpers import for_each, numbered, quiz, typing
 
 WITH = [q for q in questions if q.own_words]
 TEXT = 'It divides by the sum, so something is always named.'
@@ -100,13 +100,7 @@ def test_the_word_of_the_notebook(monkeypatch):
 @pytest.fixture
 def types(monkeypatch):
     monkeypatch.setattr(questionnaire, '_quiz', passed(10))
-    def typing(*lines):
-        lines = iter(lines)
-        def read(prompt=''):
-            try: return next(lines)
-            except StopIteration: raise EOFError from None
-        monkeypatch.setattr(builtins, 'input', read)
-    return typing
+    return typing(monkeypatch)
 
 def test_in_a_terminal(types, capsys):
     types(TEXT, 'And two that are there must share.', '', '1, 2')

@@ -1,5 +1,5 @@
 "The machine of the questionnaire: running answers, cards, clicks, progress, the terminal."
-import builtins, configparser, importlib, json, random, re, sys, threading, time
+import configparser, importlib, json, random, re, sys, threading, time
 from html import escape
 import numpy as np
 import pytest, torch
@@ -8,7 +8,7 @@ from course_lib.cards import DONE, PASS, SELF_ASSESSED, TRY_AGAIN, UNANSWERED
 from course_lib.questions import questions
 from course_lib.quiz import Progress, Quiz, TryAgain
 from course_lib.sandbox import difference, is_blank, run_limited
-from tests.helpers import for_each, numbered, quiz
+from tests.helpers import for_each, numbered, quiz, typing
 
 @pytest.fixture
 def z(): return quiz(seed=3)
@@ -316,13 +316,7 @@ def test_off_under_tests_and_on_demand(home, monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch):
     monkeypatch.setattr(questionnaire, '_quiz', quiz(seed=1))
-    def types(*lines):
-        lines = iter(lines)
-        def read(prompt=''):
-            try: return next(lines)
-            except StopIteration: raise EOFError from None
-        monkeypatch.setattr(builtins, 'input', read)
-    return types
+    return typing(monkeypatch)
 
 def test_console_script_is_declared(root):
     cfg = configparser.ConfigParser(delimiters=['='])

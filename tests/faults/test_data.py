@@ -11,6 +11,7 @@ from course_lib.datablock import *
 from course_lib.datasets import get_image_files
 from course_lib.vision import *
 from course_lib.augment import *
+from tests.helpers import block_maker
 
 def picture(h=40, w=60, seed=0):
     "A smooth random picture."
@@ -29,12 +30,7 @@ def df():
                              labels=['a b', 'b', 'a', 'c a', 'b c', 'a', 'b', 'c', 'a', 'b c']))
 
 @pytest.fixture
-def block(folder):
-    def make(y=MultiCategoryBlock, **kwargs):
-        settings = dict(blocks=(ImageBlock, y), get_x=ColReader('fname', pref=folder),
-                        get_y=ColReader('labels', label_delim=' '), splitter=ColSplitter(), item_tfms=Resize(32))
-        return DataBlock(**{**settings, **kwargs})
-    return make
+def block(folder): return block_maker(folder, 32)
 
 @contextmanager
 def refused(exc, *says):

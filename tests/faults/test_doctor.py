@@ -8,6 +8,7 @@ from course_lib.all import *
 from course_lib.core import random_state
 from course_lib.doctor import Report, each_in_threads, look_at, near_pairs, thumb_of
 from course_lib.findings import Finding
+from tests.helpers import block_maker
 
 def picture(h=60, w=80, seed=0):
     a = np.random.default_rng(seed).integers(0, 256, (8, 10, 3), dtype='uint8')
@@ -24,12 +25,7 @@ def df():
                              is_valid=[False]*8 + [True]*4))
 
 @pytest.fixture
-def block(folder):
-    def make(y=MultiCategoryBlock, **kwargs):
-        settings = dict(blocks=(ImageBlock, y), get_x=ColReader('fname', pref=folder),
-                        get_y=ColReader('labels', label_delim=' '), splitter=ColSplitter(), item_tfms=Resize(16))
-        return DataBlock(**{**settings, **kwargs})
-    return make
+def block(folder): return block_maker(folder, 16)
 
 def about_pictures(report):
     "What h and w, files and getters are about: findings on the twelve labels stand in other tests."
