@@ -14,7 +14,7 @@ ORDER = """core checks tables ahead draws decode fused functions progress checkp
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision doctor photo losses metrics results fits learner schedules transfer augment
     regression export bears
-    sandbox cards worker quiz lasting terminal questions questionnaire all""".split()
+    sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."

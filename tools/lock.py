@@ -25,7 +25,7 @@ def resolve(reqs, oldest):
 
 if __name__ == '__main__':
     cfg = settings()
-    reqs = [o for k in ('requirements', 'dev_requirements', 'app_requirements') for o in cfg[k].split()]
+    reqs = [o for extra in ('', 'lab_', 'app_', 'dev_') for o in cfg[f'{extra}requirements'].split()]
     lines = [f'{k}=={v}\n' for k,v in resolve(reqs, cfg['min_python']).items()]
     (ROOT/'requirements.txt').write_text(HEAD + ''.join(lines), encoding='utf-8')
     print(f'requirements.txt: {len(lines)} packages')

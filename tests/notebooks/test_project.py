@@ -4,7 +4,8 @@ from importlib import import_module
 from importlib.metadata import packages_distributions
 import nbformat, pytest
 from packaging.requirements import Requirement
-import lab, readme # tools/
+import readme # tools/
+from course_lib import study
 from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports,
                            module, name, ours, outputs, printed, prose)
 
@@ -14,7 +15,7 @@ def settings():
     return cfg['DEFAULT']
 
 def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
-def everything_required(): return requirements('requirements', 'dev_requirements', 'app_requirements')
+def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'dev_')))
 def plain(o): return re.sub(r'[-_.]+', '-', o).lower()
 
 each_notebook = pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
@@ -71,7 +72,7 @@ def test_public_methods(everything, cls):
 
 ROOMS = '''checks ahead draws decode fused functions progress checkpoint precision downloads findings doctor photo
     results fits drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
-    sandbox cards worker quiz lasting terminal questions questionnaire bears all'''.split()
+    sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
@@ -278,8 +279,8 @@ def test_second_make_installs_nothing():
 def test_screen_is_noticed(monkeypatch, env, screen):
     for o in 'DISPLAY', 'WAYLAND_DISPLAY', 'CI', 'SSH_CONNECTION': monkeypatch.delenv(o, raising=False)
     for k,v in env.items(): monkeypatch.setenv(k, v)
-    assert lab.has_screen() is screen
-    assert ('--no-browser' in lab.arguments(screen=screen)) is not screen
+    assert study.has_screen() is screen
+    assert ('--no-browser' in study.lab_arguments(ROOT/'work', screen)) is not screen
 
 @pytest.mark.slow
 def test_lab_serves_the_course(tmp_path):
