@@ -6,7 +6,7 @@
 __all__ = ['originals', 'chapters', 'find_chapter', 'why_not', 'take_copies', 'reset_copy', 'copies_folder', 'course_reset']
 
 # %% ../nbs/lib/copies.ipynb #fbf333a4
-import errno, hashlib, json, sys
+import errno, hashlib, json, re, sys
 from itertools import count
 from pathlib import Path
 import course_lib
@@ -48,20 +48,19 @@ def find_chapter(
     raise ValueError(f'{name!r} means {"more than one notebook" if found else "no notebook"}; choose one of: {known}')
 
 # %% ../nbs/lib/copies.ipynb #320be0c6
-def _writes_package(cell): return cell['cell_type'] == 'code' and 'nbdev_export(' in ''.join(cell['source'])
+_call = re.compile(r'^(import nbdev; *)?(nbdev\.)?nbdev_export\(', re.MULTILINE)
+
+def _writes_package(cell): return cell['cell_type'] == 'code' and bool(_call.search(''.join(cell['source'])))
 
 def _read(path):
-    "The notebook in the file `path`, without cells that write the package. Raises `ValueError` if it is none."
+    "The notebook in the file `path`, without cells that write the package."
     nb = json.loads(path.read_text(encoding='utf-8'))
-    try: nb['cells'] = [c for c in nb['cells'] if not _writes_package(c)]
-    except (TypeError, KeyError): raise ValueError(f'{path} is not a notebook') from None
-    return nb
+    return {**nb, 'cells': [c for c in nb['cells'] if not _writes_package(c)]}
 
 def _said(path):
-    "A digest of what the cells of a notebook say; `None` if it cannot be read."
-    try: cells = _read(path)['cells']
-    except (OSError, ValueError): return None
-    said = [[c['cell_type'], ''.join(c['source']).rstrip(), c.get('attachments')] for c in cells]
+    "A digest of what the cells of a notebook say; `None` if the file cannot be read, or holds no notebook."
+    try: said = [[c['cell_type'], ''.join(c['source']).rstrip(), c.get('attachments')] for c in _read(path)['cells']]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError): return None
     text = json.dumps([o for o in said if o[1]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -196,6 +195,7 @@ def reset_copy(
     if folder == source: raise ValueError(f'{folder} holds the originals themselves: git brings one back')
     original = find_chapter(name, source)
     name = original.relative_to(source).as_posix()
+    if _said(original) is None: raise ValueError(_sentences['damaged'].format(names=name))
     copy, text = folder/name, _as_copy(original)
     there = copy.exists()
     if there and copy.read_bytes() == text.encode(): return f'{name} is as in the course already.'

@@ -184,7 +184,7 @@ def _prepare(folder):
     return 1
 
 # %% ../nbs/lib/study.ipynb #b4ba576f
-_usage = """course_lab [FOLDER] [...]       study: copies the chapters to FOLDER (work), opens them; ... goes to JupyterLab
+_usage = """course_lab [FOLDER] [...]       copies the chapters to FOLDER (work), opens them; ... goes to JupyterLab
 course_lab --prepare [FOLDER]   draws the samples and copies the chapters, for another editor
 course_lab --check [FOLDER]     says what is missing or too old
 course_reset 04                 brings the original of a chapter back, and keeps yours beside it"""

@@ -4,10 +4,11 @@
     python tools/lab.py FOLDER     copies in another folder; nbs: no copies, for those who change the course
     python tools/lab.py ... --ip=0.0.0.0    what begins with - is handed to JupyterLab
 
-The variable PORT chooses the port.
+The variable PORT chooses the port. .venv is made before, if it is missing.
 """
 import os, sys
 from pathlib import Path
+import env
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,8 +19,8 @@ def port_arguments(port):
     sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
 
 if __name__ == '__main__':
-    args = sys.argv[1:]
+    args = [*sys.argv[1:], *port_arguments(os.environ.get('PORT', ''))]
+    env.go_on_in_venv('lab')
     if not args or args[0].startswith('-'): args.insert(0, str(ROOT/'work'))
-    args += port_arguments(os.environ.get('PORT', ''))
     from course_lib.study import course_lab
     sys.exit(course_lab(args))

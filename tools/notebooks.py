@@ -40,7 +40,7 @@ def promised(p):
 def n_cores():
     "As the course counts them; asked in a process of its own, because torch must not be loaded here (see `run`)."
     code = 'from course_lib.core import n_cores; print(n_cores())'
-    return int(subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return int(subprocess.check_output([sys.executable, '-c', code]))
 
 def run(paths, n_workers, threads):
     from nbdev.test import nbdev_test
