@@ -1,6 +1,7 @@
 "Open the course in JupyterLab; on a machine without a screen, serve it and print the address. Arguments are handed on."
 import os, sys
 from pathlib import Path
+from course_lib.cores import wait_briefly
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +22,7 @@ if __name__ == '__main__':
     port = os.environ.get('PORT', '')
     if port and not (port.isdigit() and 0 < int(port) < 65536):
         sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
+    wait_briefly() # also in kernels where torch is imported before the course
     os.environ['JUPYTER_PREFER_ENV_PATH'] = '1' # the kernel called python3 is that of .venv
     screen = has_screen()
     if not screen:

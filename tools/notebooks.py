@@ -7,8 +7,9 @@
 The short ones run side by side, each on one core. Those that train for minutes come after them, one at a time on
 all cores, so that they take as long as their text says.
 """
-import json, os, re, subprocess, sys
+import json, os, re, sys
 from pathlib import Path
+from course_lib.cores import n_cores, wait_briefly # this loads no torch: see `run`
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
@@ -37,13 +38,9 @@ def promised(p):
     said = re.search(r'^\*Runs (in [^.;]*) on two cores', '\n'.join(''.join(c['source']) for c in cells), re.MULTILINE)
     return said[1] if said else ''
 
-def n_cores():
-    "As the course counts them; asked in a process of its own, because torch must not be loaded here (see `run`)."
-    code = 'from course_lib.core import n_cores; print(n_cores())'
-    return int(subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout)
-
 def run(paths, n_workers, threads):
     from nbdev.test import nbdev_test
+    wait_briefly()
     os.environ['OMP_NUM_THREADS'] = str(threads) # read by torch when a worker imports it: not before
     these = '|'.join(re.escape(p.name) for p in paths)
     nbdev_test(file_re=f'^({these})$', n_workers=n_workers, timing=True, do_print=True)
