@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['SHORT_WAITS', 'core_quota', 'n_cores', 'wait_briefly', 'before_torch', 'after_torch']
 
-# %% ../nbs/lib/cores.ipynb #c1e30842
+# %% ../nbs/lib/cores.ipynb #274a7cff
 import math, os, sys, warnings
 from pathlib import Path
 
-# %% ../nbs/lib/cores.ipynb #331115fd
+# %% ../nbs/lib/cores.ipynb #1b78e470
 def _in_v2(folder):
     "Quota and period of a control group of version 2; `None` where there is no limit."
     quota, period = (folder/'cpu.max').read_text().split()
@@ -20,7 +20,7 @@ def _in_v1(folder):
     quota, period = (int((folder/f'cpu.cfs_{o}_us').read_text()) for o in ('quota', 'period'))
     return None if quota <= 0 else quota/period
 
-# %% ../nbs/lib/cores.ipynb #da7e1101
+# %% ../nbs/lib/cores.ipynb #7eeecbee
 def _mounts(root):
     "Where control groups that limit cores are mounted: pairs of a folder and the group that it shows as its top."
     for line in (root/'proc/self/mountinfo').read_text().splitlines():
@@ -37,7 +37,7 @@ def _our_group(root, kind):
         if (number == '0') if kind == 'cgroup2' else ('cpu' in controllers.split(',')): return name
     return '/'
 
-# %% ../nbs/lib/cores.ipynb #31cb3ab4
+# %% ../nbs/lib/cores.ipynb #8518601c
 def _folders(mount, top, group):
     "The folder of `group` below `mount`, and those above it, as far as they can be seen."
     inside = Path(group).relative_to(top) if Path(group).is_relative_to(top) else Path()
@@ -58,14 +58,14 @@ def core_quota(
     try: return min((o for o in _limits(root) if o is not None), default=None)
     except (OSError, ValueError): return None # no Linux, or files that say nothing
 
-# %% ../nbs/lib/cores.ipynb #4985cef6
+# %% ../nbs/lib/cores.ipynb #e1c7a576
 def n_cores() -> int:
     "The number of cores that this process may use: the scheduler's, or fewer if a container allows less. At least 1."
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     quota = core_quota()
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
-# %% ../nbs/lib/cores.ipynb #1bf2ed08
+# %% ../nbs/lib/cores.ipynb #59dec7b1
 SHORT_WAITS = {'GOMP_SPINCOUNT': '1000', 'KMP_BLOCKTIME': '0'}
 
 def wait_briefly(
@@ -77,7 +77,7 @@ def wait_briefly(
     environ.update(chosen)
     return chosen
 
-# %% ../nbs/lib/cores.ipynb #a13fdf3f
+# %% ../nbs/lib/cores.ipynb #e50ea104
 def _waits_long(environ):
     return not {'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_WAIT_POLICY'} & {*environ}
 
@@ -91,6 +91,7 @@ def before_torch():
     wait_briefly()
     if too_late: warnings.warn(_late, stacklevel=2)
 
+# %% ../nbs/lib/cores.ipynb #77cf11f5
 def after_torch():
     "Let torch use no more threads than there are cores for us, unless `OMP_NUM_THREADS` says how many."
     torch, cores = sys.modules['torch'], n_cores()
