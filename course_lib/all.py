@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../nbs/index.ipynb #e0acd4bf
 from .core import * # first: it has settings that torch reads when it is loaded
+from .cores import n_cores
 import math
 from functools import partial
 from pathlib import Path

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['expect_fail', 'set_seed', 'random_state', 'set_random_state', 'default_device', 'map_tensors', 'to_device',
            'in_float32', 'to_cpu', 'concat', 'TensorBase', 'plain', 'plain_float', 'func_name', 'setting',
-           'atomic_write', 'data_home', 'full_data', 'import_torchvision', 'n_cores', 'L', 'first', 'store_attr',
-           'patch', 'Path', 'partial', 'math', 'np', 'torch', 'Tensor', 'nn', 'tensor']
+           'atomic_write', 'data_home', 'full_data', 'import_torchvision', 'L', 'first', 'store_attr', 'patch', 'Path',
+           'partial', 'math', 'np', 'torch', 'Tensor', 'nn', 'tensor']
 
 # %% ../nbs/lib/core.ipynb #315dc096
 import os
 from pathlib import Path
-from .cores import after_torch, before_torch, n_cores
+from .cores import after_torch, before_torch
 
 def _prepare_torch():
     "Settings that torch reads once, when it is loaded. One that you have made stays."
@@ -33,8 +33,7 @@ import fastcore.xtras # adds `Path.ls`
 after_torch()
 
 # %% ../nbs/lib/core.ipynb #9c0704f1
-_all_ = ['n_cores', 'L', 'first', 'store_attr', 'patch', 'Path', 'partial', 'math', 'np', 'torch', 'Tensor', 'nn',
-         'tensor']
+_all_ = ['L', 'first', 'store_attr', 'patch', 'Path', 'partial', 'math', 'np', 'torch', 'Tensor', 'nn', 'tensor']
 
 # %% ../nbs/lib/core.ipynb #a34c4cec
 @patch
