@@ -29,26 +29,18 @@ help:
 	@echo '           make env PYTHON=/path/to/python    (3.11 or newer; found by itself: $(PYTHON))'
 	@echo '           COURSE_LIB_HOME=folder for the data (~/.course_lib)    COURSE_DATA=full for the original data sets'
 
-env:
-	@"$(PYTHON)" tools/env.py
+env: # a Python that is asked for is taken; else the one that .venv has
+	@"$(PYTHON)" tools/env.py $(if $(filter file,$(origin PYTHON)),,--this)
 
 lab: env
 	@$(PY) -m course_lib.samples
 	@PORT="$(PORT)" $(PY) tools/lab.py $(ARGS)
 
 test: env
-	@$(PY) tools/check.py
-	@$(PY) -m ruff check --quiet
-	@$(PY) -m course_lib.samples
-	@$(PY) tools/notebooks.py $(NB)
-	@$(PY) -m pytest tests -q --nb="$(NB)"
+	@$(PY) tools/test.py $(NB)
 
 quick: env
-	@$(PY) tools/check.py
-	@$(PY) -m ruff check --quiet
-	@$(PY) -m course_lib.samples
-	@$(PY) tools/notebooks.py --quick
-	@$(PY) -m pytest tests/notebooks -q -m "not slow"
+	@$(PY) tools/test.py --quick
 
 export: env
 	@$(PY) tools/check.py --fix

@@ -276,6 +276,7 @@ def test_old_python_is_told(project):
     assert run.returncode != 0 and 'needs Python 3.11 or newer' in run.stderr and '3.8' in run.stderr
     assert not (project/'.venv').exists()
 
+@pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
 def test_second_make_installs_nothing():
     if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
     run = subprocess.run(['make', '--no-print-directory', 'env'], cwd=ROOT, capture_output=True, text=True)
