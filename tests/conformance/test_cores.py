@@ -74,7 +74,9 @@ def python(code, *command, preexec_fn=None, **environ):
     assert run.returncode == 0, run.stderr
     return run.stdout.split(), run.stderr
 
-COUNTS = 'from course_lib.cores import n_cores; from course_lib.core import torch; print(n_cores(), torch.get_num_threads())'
+COUNTS = '''from course_lib.cores import n_cores
+from course_lib.core import torch
+print(n_cores(), torch.get_num_threads())'''
 
 @pytest.mark.skipif(shutil.which('taskset') is None, reason='needs taskset')
 @pytest.mark.parametrize('wish, threads', [({}, '1'), ({'OMP_NUM_THREADS': '2'}, str(min(2, os.cpu_count())))])
