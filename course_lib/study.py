@@ -10,6 +10,7 @@ import os, shutil, subprocess, sys, tempfile
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
+from .cores import n_cores, wait_briefly
 from .copies import originals, take_copies, why_not
 
 # %% ../nbs/lib/study.ipynb #2b11d77e
@@ -97,7 +98,6 @@ def _about_samples():
     return True, f'Not drawn yet: {", ".join(missing)}. `course_lab` draws them, or `course_samples`, in seconds.'
 
 def _about_cores():
-    from course_lib.core import n_cores
     n, all_of_them = n_cores(), os.cpu_count() or 1
     rest = f', of {all_of_them} that this machine has' if n < all_of_them else ''
     return True, f'{n} core{"s" if n > 1 else ""} may be used{rest}.'
@@ -152,6 +152,7 @@ def lab_arguments(
 # %% ../nbs/lib/study.ipynb #dd636506
 def _start(folder, args):
     "Start JupyterLab; where a program can become another one, this does not return."
+    wait_briefly() # also in kernels where torch is imported before the course
     os.environ['JUPYTER_PREFER_ENV_PATH'] = '1' # the kernel called python3 is that of this environment
     os.environ['PATH'] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get('PATH', os.defpath)])
     screen, root_user = has_screen(), hasattr(os, 'geteuid') and os.geteuid() == 0

@@ -33,6 +33,15 @@ def test_imports_run_downwards(py):
     assert not upwards, f'{this} imports {upwards}, which stand above it'
 
 @each_module
+def test_the_course_is_imported_before_torch(py):
+    "`core` has settings that torch reads when it is loaded; what else is imported may load torch."
+    if ORDER.index(module(py)) <= ORDER.index('core'): return
+    order = [ours(m) or m.split('.')[0] for m,_ in imports(py, top=True)]
+    loading = {'torch', 'torchvision', 'timm', 'safetensors', 'gradio'}
+    first = next((o for o in order if o in loading or o in ORDER), 'core')
+    assert first in ORDER, f'{module(py)} imports {first} before `from course_lib.core import *`'
+
+@each_module
 def test_imports_are_declared(py):
     keys = ['requirements', 'app_requirements'] if py.stem == 'bears' else ['requirements']
     declared = {plain(r.name) for r in requirements(*keys)}
@@ -70,7 +79,7 @@ def test_public_name(everything, o): assert o in everything
 def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
-ROOMS = '''checks ahead draws decode fused functions progress checkpoint precision downloads findings doctor photo
+ROOMS = '''cores checks ahead draws decode fused functions progress checkpoint precision downloads findings doctor photo
     results fits drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all'''.split()
 
