@@ -114,8 +114,8 @@ def test_copies_from_an_installation(place):
 def test_run_all_in_work_changes_no_package(place):
     here, programs = place
     run(programs/'course_lab', '--prepare', cwd=here, env=environ())
-    package = {p: p.stat().st_mtime_ns for top in (ROOT/'course_lib', *programs.parent.glob('lib/*/*-packages/course_lib'))
-               for p in top.rglob('*.py')}
+    packages = ROOT/'course_lib', *programs.parent.glob('lib/*/*-packages/course_lib')
+    modules = {p: p.stat().st_mtime_ns for o in packages for p in o.rglob('*.py')}
     convert = '-m', 'nbconvert', '--to', 'notebook', '--execute', '--inplace'
     run(programs/'python', *convert, 'lib/cards.ipynb', cwd=here/'work', env=environ(JUPYTER_PREFER_ENV_PATH=1))
-    assert len(package) > 80 and all(p.stat().st_mtime_ns == t for p,t in package.items())
+    assert len(modules) > 80 and all(p.stat().st_mtime_ns == t for p,t in modules.items())
