@@ -98,7 +98,7 @@ def settings_of(learn) -> list:
 # %% ../nbs/lib/layers.ipynb #d44112fc
 @patch
 def summary(self:Learner) -> Text:
-    "A table of the model's layers: output shape, parameters, trained or frozen. A batch goes through; no trace is left."
+    "A table of the layers: output shape, parameters, trained or frozen. A batch goes through; no trace is left."
     state = random_state()
     try: b = next(iter(fitting(self, to_score(self.dls, 0))))
     finally: set_random_state(state)

@@ -7,9 +7,9 @@ __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'f1_multi'
            'AccumMetric', 'F1ScoreMulti', 'APScoreMulti', 'mse', 'needs_all', 'mk_metric', 'column_heads']
 
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
-import torch.nn.functional as F
 from inspect import getclosurevars, signature
 from .core import *
+import torch.nn.functional as F
 from .checks import *
 
 # %% ../nbs/06_metrics.ipynb #af76c621
