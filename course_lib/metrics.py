@@ -9,10 +9,10 @@ __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'ratio_of'
            'needs_all', 'mk_metric', 'add_batch', 'value_of', 'name_of', 'column_heads']
 
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
-import torch.nn.functional as F
 from inspect import getclosurevars, signature
 from fastcore.basics import class2attr
 from .core import *
+import torch.nn.functional as F
 from .checks import *
 from .scores import *
 

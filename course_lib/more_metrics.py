@@ -11,8 +11,8 @@ __all__ = ['exp_rmspe', 'perplexity', 'roc_auc_multi', 'RocAucMulti', 'class_num
            'LossMetric', 'LossMetrics', 'ActivationType', 'skm_to_fastai']
 
 # %% ../nbs/lib/more_metrics.ipynb #9c2bc7cf
-import torch.nn.functional as F
 from .core import *
+import torch.nn.functional as F
 from .checks import (
     check_average, check_beta, check_choice, check_k, check_known_classes, check_labels, check_max_fpr,
     check_same_items, check_two_classes)

@@ -11,7 +11,8 @@ from torch import nn, tensor
 
 from course_lib.all import *
 
-MULTI = dict(f1_score=F1ScoreMulti, precision_score=PrecisionMulti, recall_score=RecallMulti, jaccard_score=JaccardMulti)
+MULTI = dict(f1_score=F1ScoreMulti, precision_score=PrecisionMulti, recall_score=RecallMulti,
+             jaccard_score=JaccardMulti)
 SINGLE = dict(f1_score=F1Score, precision_score=Precision, recall_score=Recall, jaccard_score=Jaccard)
 AVERAGES = ['macro', 'micro', 'weighted', 'samples', None]
 
@@ -99,7 +100,8 @@ DEGENERATE = {
     'nothing is there': (torch.randn(5, 3), torch.zeros(5, 3)), 'all is there': (torch.randn(5, 3), torch.ones(5, 3)),
     'nothing is named': (torch.full((5, 3), -9.), torch.eye(5, 3)),
     'all is named': (torch.full((5, 3), 9.), torch.eye(5, 3)),
-    'one item': (tensor([[1., -1., 2.]]), tensor([[1., 1., 0.]])), 'neither': (torch.full((5, 3), -9.), torch.zeros(5, 3))}
+    'one item': (tensor([[1., -1., 2.]]), tensor([[1., 1., 0.]])),
+    'neither': (torch.full((5, 3), -9.), torch.zeros(5, 3))}
 
 @pytest.mark.parametrize('case', DEGENERATE)
 @pytest.mark.parametrize('average', AVERAGES)
@@ -188,9 +190,9 @@ def test_roc_auc_of_several_classes(multi_class, average):
     same(by_epoch(RocAuc(average=average, multi_class=multi_class), x, y), theirs)
 
 def test_scores_of_two_classes():
-    x, y, w = torch.randn(40, 2), torch.randint(0, 2, (40,)), torch.rand(40)
+    x, y, args = torch.randn(40, 2), torch.randint(0, 2, (40,)), dict(sample_weight=torch.rand(40), max_fpr=.4)
     p = x.softmax(1)[:, 1]
-    same(by_epoch(RocAucBinary(sample_weight=w, max_fpr=.4), x, y), skm.roc_auc_score(y, p, sample_weight=w, max_fpr=.4))
+    same(by_epoch(RocAucBinary(**args), x, y), skm.roc_auc_score(y, p, **args))
     for pos in 0, 1:
         same(by_epoch(APScoreBinary(pos_label=pos), x, y), skm.average_precision_score(y, p, pos_label=pos))
 
@@ -289,7 +291,8 @@ def test_rows_are_flattened_by_default():
 def test_scores_of_sklearn():
     x, y, several = torch.randn(50, 3), torch.randint(0, 3, (50,)), (torch.rand(50, 3) < .4).float()
     same(by_epoch(skm_to_fastai(skm.f1_score, average='macro'), x, y), skm.f1_score(y, x.argmax(1), average='macro'))
-    same(by_epoch(skm_to_fastai(skm.r2_score, is_class=False), x, several), skm.r2_score(several.flatten(), x.flatten()))
+    r2 = skm_to_fastai(skm.r2_score, is_class=False)
+    same(by_epoch(r2, x, several), skm.r2_score(several.flatten(), x.flatten()))
     m = skm_to_fastai(skm.f1_score, thresh=.3, flatten=False, average='macro')
     same(by_epoch(m, x, several), skm.f1_score(several, x.sigmoid() >= .3, average='macro'))
     m = skm_to_fastai(skm.average_precision_score, activation=ActivationType.Sigmoid, is_class=False, flatten=False)
@@ -366,7 +369,8 @@ X, Y = torch.randn(6, 3), torch.eye(6, 3)
     (lambda: F1ScoreMulti(average='makro'), "'makro'.*'macro'"), (lambda: RocAucMulti(average='binary'), "'macro'"),
     (lambda: F1Score(average='samples'), "'binary'"), (lambda: PrecisionMulti(thresh=50), 'between 0 and 1'),
     (lambda: RecallMulti(pos_label=0), 'labels='), (lambda: APScoreMulti(pos_label='cat'), 'pos_label'),
-    (lambda: FBetaMulti(-1), 'from 0 up'), (lambda: FBeta('2'), 'from 0 up'), (lambda: RocAucMulti(max_fpr=0), 'above 0'),
+    (lambda: FBetaMulti(-1), 'from 0 up'), (lambda: FBeta('2'), 'from 0 up'),
+    (lambda: RocAucMulti(max_fpr=0), 'above 0'),
     (lambda: RocAuc(multi_class='raise'), "'ovr'"), (lambda: CohenKappa(weights='cubic'), "'quadratic'"),
     (lambda: AccumMetric(mse, activation='relu'), "'sigmoid'"), (lambda: score_multi('f1', X, Y), "'f1_score'")])
 def test_arguments_are_looked_at_when_they_are_given(make, words):
