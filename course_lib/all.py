@@ -33,6 +33,7 @@ from .more_pictures import PILImageBW, CropPad, RandomErasing
 from .doctor import verify_images
 from .losses import *
 from .metrics import *
+from .more_metrics import *
 from .learner import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
 from .interpretation import Interpretation, ClassificationInterpretation

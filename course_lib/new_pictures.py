@@ -6,6 +6,7 @@
 __all__ = ['NewPictures']
 
 # %% ../nbs/lib/new_pictures.ipynb #739a6f6c
+from .cores import n_cores
 from .core import *
 from .checks import check_has_no_data, check_picture_list, check_without_labels
 from .dataloaders import DataLoader, Datasets
