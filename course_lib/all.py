@@ -32,6 +32,7 @@ from .vision import *
 from .doctor import verify_images
 from .losses import *
 from .metrics import *
+from .more_metrics import *
 from .learner import *
 from .schedules import *
 from .transfer import *
