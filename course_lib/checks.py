@@ -996,15 +996,16 @@ def check_both_stats(mean, std) -> bool:
                     "neither, `Normalize()`, to take both from a batch.")
 
 def check_colours(
-    c:int, # How many colours the pictures have
-    norm,  # A `Normalize`
+    x,       # Pictures
+    norm,    # A `Normalize`
+    axis=-3, # The axis of `x` that is about colours
 ):
-    "A `Normalize` that has statistics: for each colour, or one number for all. Raises `ValueError`."
+    "Pictures for a `Normalize` that has statistics: for each colour, or one number for all. Raises `ValueError`."
     if norm.waits:
         raise ValueError("Normalize() has no mean and no deviation yet: they are taken from a batch when `DataLoaders` "
                          "are made. Elsewhere give them: `Normalize.from_stats(mean, std)`.")
-    n = norm.mean.numel()
-    if n in (1, c): return
+    n, c = norm.mean.numel(), x.shape[axis]
+    if n in (1, c): return x
     raise ValueError(f"Normalize has {n} means, but these pictures have {c} colour{'s'*(c > 1)}: give one number for "
                      "each, or let `Normalize()` take them from a batch.")
 

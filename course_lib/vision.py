@@ -128,8 +128,7 @@ class Normalize(SampleTransform):
 
     def apply(self, x, drawn):
         if not is_floats(x): return x
-        check_colours(x.shape[-3], self)
-        return (x - self.mean.to(x.device)) / self.std.to(x.device)
+        return (check_colours(x, self) - self.mean.to(x.device)) / self.std.to(x.device)
 
     def to_data(self):
         data = super().to_data()
@@ -162,7 +161,7 @@ class ToNormalised(SampleTransform):
 
     def apply(self, x, drawn):
         if not is_bytes(x): return self.norm.apply(x, drawn)
-        check_colours(x.shape[-1], self.norm)
+        check_colours(x, self.norm, -1)
         return TensorImage(line_of_bytes(x.plain(), self.scale, self.shift))
 
     def decode_one(self, x): return self.norm.decode_one(x)
