@@ -33,6 +33,8 @@ from .losses import *
 from .metrics import *
 from .learner import *
 from .schedules import *
+from .rates import *
+from .tracking import *
 from .transfer import *
 from .augment import *
 from .regression import *
