@@ -54,7 +54,8 @@ def fit_sgdr(self:Learner,
     start_epoch:int=0,
 ):
     "Train with warm restarts: a rate that falls along half a cosine, again and again. https://arxiv.org/abs/1608.03983"
-    for name,n in dict(n_cycles=n_cycles, cycle_len=cycle_len, cycle_mult=cycle_mult).items(): check_at_least(name, n, 1)
+    given = dict(n_cycles=n_cycles, cycle_len=cycle_len, cycle_mult=cycle_mult)
+    for name,n in given.items(): check_at_least(name, n, 1)
     lengths, top = [cycle_len * cycle_mult**k for k in range(n_cycles)], group_rates(self, lr_max)
     rate = combine_scheds([n/sum(lengths) for n in lengths], [SchedCos(top, 0)]*n_cycles)
     self.fit(sum(lengths), top, wd, [ParamScheduler({'lr': rate}), *L(cbs)], reset_opt, start_epoch)

@@ -112,7 +112,7 @@ def _save_by_number(self:SaveModelCallback):
 @patch
 def _load_best(self:SaveModelCallback):
     if self.last_saved_path is None:
-        return print(f'{self!r} has saved nothing: {self.monitor} was no number in any epoch. The model stays as it is.')
+        return print(f'{self!r} has saved nothing, as {self.monitor} was never a number. The model stays as it is.')
     settings = [{k: v for k,v in g.items() if k != 'params'} for g in self.opt.param_groups]
     self.learn.load(self.fname, with_opt=self.with_opt)
     for g,old in zip(self.opt.param_groups, settings): g.update(old)
@@ -384,7 +384,7 @@ _loop = '''Start Fit, before_fit, Start Epoch Loop, before_epoch, Start Train, b
     before_batch, after_pred, after_loss, before_backward, before_step, after_step, after_cancel_batch, after_batch,
     End Batch Loop, End Train, after_cancel_train, after_train, Start Valid, before_validate, Start Batch Loop,
     **CBs same as train batch**, End Batch Loop, End Valid, after_cancel_validate, after_validate,
-    End Epoch Loop, after_cancel_epoch, after_epoch, End Fit, after_cancel_fit, after_fit'''.replace('\n', '').split(',')
+    End Epoch Loop, after_cancel_epoch, after_epoch, End Fit, after_cancel_fit, after_fit'''.split(',')
 
 @patch
 def show_training_loop(self:Learner):
