@@ -485,7 +485,7 @@ def _after_valid_batch(self:Recorder):
 @patch
 def after_validate(self:Recorder):
     if not self.cut: check_some_targets(self.n)
-    self.final = L(float(self.loss_sum)/self.n, *map(value_of, self.metrics)) if self.n else None
+    self.final = L(float(self.loss_sum)/float(self.n), *map(value_of, self.metrics)) if self.n else None
     self.row, self.n = self.row or self.final, 0
 @patch
 def after_cancel_validate(self:Recorder): self.cut = True
