@@ -178,7 +178,7 @@ class SmoothLosses:
 
 # %% ../nbs/lib/progress.ipynb #8137764b
 def count_batches(learn, event:str):
-    "Keep count in `learn.train_iter`, the training batches of this fit, and in `learn.pct_train`, its part that is done."
+    "Count, in `learn.train_iter`, the training batches of this fit, and in `learn.pct_train` the part that is done."
     if event == 'before_fit': learn.train_iter, learn.pct_train = 0, 0.
     if event == 'before_train': learn.pct_train = learn.epoch/learn.n_epoch
     if event == 'after_batch' and learn.training:
