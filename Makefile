@@ -6,6 +6,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python)
 PORT ?=
+DIR ?=
 ARGS ?=
 NB ?=
 PY := .venv/bin/python
@@ -14,7 +15,8 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make lab         make .venv if it is missing, draw the sample data, open the course in JupyterLab'
+	@echo 'make lab         make .venv if it is missing, draw the sample data, copy the chapters to work/ and open them'
+	@echo 'make lab DIR=nbs the chapters themselves, for those who change the course'
 	@echo 'make test        modules equal to the notebooks, notebooks clean, style (ruff), all notebooks run, pytest'
 	@echo 'make test NB=05  the same for one notebook (05, losses, lib/core): it runs, and of the tests those that'
 	@echo '                 name it, and those in the test files that use its names most'
@@ -33,8 +35,7 @@ env: # a Python that is asked for is taken; else the one that .venv has
 	@"$(PYTHON)" tools/env.py $(if $(filter file,$(origin PYTHON)),,--this)
 
 lab: env
-	@$(PY) -m course_lib.samples
-	@PORT="$(PORT)" $(PY) tools/lab.py $(ARGS)
+	@PORT="$(PORT)" $(PY) tools/lab.py $(if $(DIR),"$(DIR)") $(ARGS)
 
 test: env
 	@$(PY) tools/test.py $(NB)
@@ -49,7 +50,7 @@ lock: env
 	@$(PY) tools/lock.py
 
 clean:
-	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
 
 distclean: clean

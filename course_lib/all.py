@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../nbs/index.ipynb #e0acd4bf
+from .core import * # first: it has settings that torch reads when it is loaded
+from .cores import n_cores
 import math
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn, tensor
-from .core import *
 from .checks import check_same_items
 from .draws import item_rng
 from .datasets import *
@@ -28,10 +29,14 @@ from .tables import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .more_pictures import PILImageBW, CropPad, RandomErasing
 from .doctor import verify_images
 from .losses import *
 from .metrics import *
+from .more_metrics import *
 from .learner import *
+import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
+from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *
 from .transfer import *
 from .augment import *

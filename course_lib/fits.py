@@ -12,8 +12,8 @@ __all__ = ['stats_of', 'targets_of', 'ends_of', 'trained_stats', 'trained_target
 # %% ../nbs/lib/fits.ipynb #dacc31f3
 import copy
 from collections import OrderedDict
-import torch.nn.functional as F
 from .core import *
+import torch.nn.functional as F
 from course_lib.checks import (
     check_dls, check_model, check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers,
     not_normalised, other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice,
@@ -28,8 +28,8 @@ from .losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, activation_for
 def stats_of(dl) -> list|None:
     "(mean, deviation) of each `Normalize` of a loader; `None` if it is no loader of the course, and does not say."
     if not isinstance(dl, DataLoader) or not hasattr(dl.after_batch or Pipeline(), 'all_tfms'): return None
-    tfms = dl.after_batch.all_tfms if dl.after_batch else []
-    return [(t.mean.flatten().tolist(), t.std.flatten().tolist()) for t in tfms if isinstance(t, Normalize)]
+    tfms = [t for t in dl.after_batch.all_tfms if isinstance(t, Normalize)] if dl.after_batch else []
+    return [(t.mean.flatten().tolist(), t.std.flatten().tolist()) for t in tfms if not t.waits]
 
 # %% ../nbs/lib/fits.ipynb #4bad7a1e
 def targets_of(dl) -> list:
