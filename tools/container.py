@@ -36,8 +36,9 @@ class Box:
     def inside(self, command, **more):
         "The command that runs the list `command` in the root."
         env = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'HOME': '/root', **self.env, **more}
-        return ['chroot', f'--userspec={self.user}:{self.user}', str(self.folder), 'env', '-i',
-                *(f'{k}={v}' for k,v in env.items()), 'sh', '-c', f'cd {shlex.quote(self.place)} && exec "$@"', 'sh', *command]
+        there = ['sh', '-c', f'cd {shlex.quote(self.place)} && exec "$@"', 'sh']
+        variables = [f'{k}={v}' for k,v in env.items()]
+        return ['chroot', f'--userspec={self.user}:{self.user}', str(self.folder), 'env', '-i', *variables, *there, *command]
 
     def filled(self, text): return re.sub(r'\$\{(\w+)\}', lambda m: {**self.args, **self.env}[m[1]], text)
 
