@@ -38,7 +38,8 @@ class Box:
         env = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'HOME': '/root', **self.env, **more}
         there = ['sh', '-c', f'cd {shlex.quote(self.place)} && exec "$@"', 'sh']
         variables = [f'{k}={v}' for k,v in env.items()]
-        return ['chroot', f'--userspec={self.user}:{self.user}', str(self.folder), 'env', '-i', *variables, *there, *command]
+        root = ['chroot', f'--userspec={self.user}:{self.user}', str(self.folder)]
+        return [*root, 'env', '-i', *variables, *there, *command]
 
     def filled(self, text): return re.sub(r'\$\{(\w+)\}', lambda m: {**self.args, **self.env}[m[1]], text)
 
