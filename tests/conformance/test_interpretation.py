@@ -213,7 +213,14 @@ def test_plot_confusion_matrix(interp, normalize):
     np.testing.assert_allclose(ax.images[0].get_array(), want)
     assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ('Confusion matrix', 'Predicted', 'Actual')
     assert [t.get_text() for t in ax.get_yticklabels()] == NAMES
-    assert [t.get_text() for t in ax.texts] == [f'{v:.{2*normalize}f}' for v in want.flatten() if v]
+    assert [t.get_text() for t in ax.texts] == [f'{v:.{2*normalize}f}' for v in want.flatten()]
+
+def test_of_several_labels_only_what_happened_is_written():
+    interp = asked(ClassificationInterpretation, learner(MultiCategoryBlock, several))
+    ax = drawn(interp.plot_confusion_matrix, figsize=(3, 3), plot_txt=True).axes[0]
+    assert [t.get_text() for t in ax.texts] == [str(v) for v in interp.confusion_matrix().flatten() if v]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ('What is taken for what', 'falsely claimed', 'missed')
+    assert not drawn(interp.plot_confusion_matrix, plot_txt=False).axes[0].texts
 
 def test_a_class_without_items_is_no_division_by_zero():
     interp = asked(ClassificationInterpretation, learner())
