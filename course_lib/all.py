@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import nn, tensor
+from torch import nn
 from .core import *
 from .checks import check_same_items
 from .draws import item_rng
@@ -29,6 +29,7 @@ from .dataloaders import *
 from .datablock import *
 from .vision import *
 from .doctor import verify_images
+from .shortcuts import *
 from .losses import *
 from .metrics import *
 from .learner import *

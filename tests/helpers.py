@@ -12,8 +12,8 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 # Modules import only those that stand before them.
 ORDER = """core checks tables ahead draws decode fused functions progress checkpoint precision downloads datasets
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders datablock vision doctor photo losses metrics results fits learner schedules transfer augment
-    regression export bears
+    dataloaders keywords datablock vision doctor shortcuts photo losses metrics results fits learner
+    schedules transfer augment regression export bears
     sandbox cards worker quiz lasting terminal questions questionnaire all""".split()
 
 def name(p):
