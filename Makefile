@@ -6,6 +6,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python)
 PORT ?=
+DIR ?=
 ARGS ?=
 NB ?=
 PY := .venv/bin/python
@@ -14,7 +15,8 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make lab         make .venv if it is missing, draw the sample data, open the course in JupyterLab'
+	@echo 'make lab         make .venv if it is missing, draw the sample data, copy the chapters to work/ and open them'
+	@echo 'make lab DIR=nbs the chapters themselves, for those who change the course'
 	@echo 'make test        modules equal to the notebooks, notebooks clean, style (ruff), all notebooks run, pytest'
 	@echo 'make test NB=05  the same for one notebook (05, losses, lib/core): it runs, and of the tests those that'
 	@echo '                 name it, and those in the test files that use its names most'
@@ -29,26 +31,17 @@ help:
 	@echo '           make env PYTHON=/path/to/python    (3.11 or newer; found by itself: $(PYTHON))'
 	@echo '           COURSE_LIB_HOME=folder for the data (~/.course_lib)    COURSE_DATA=full for the original data sets'
 
-env:
-	@"$(PYTHON)" tools/env.py
+env: # a Python that is asked for is taken; else the one that .venv has
+	@"$(PYTHON)" tools/env.py $(if $(filter file,$(origin PYTHON)),,--this)
 
 lab: env
-	@$(PY) -m course_lib.samples
-	@PORT="$(PORT)" $(PY) tools/lab.py $(ARGS)
+	@PORT="$(PORT)" $(PY) tools/lab.py $(if $(DIR),"$(DIR)") $(ARGS)
 
 test: env
-	@$(PY) tools/check.py
-	@$(PY) -m ruff check --quiet
-	@$(PY) -m course_lib.samples
-	@$(PY) tools/notebooks.py $(NB)
-	@$(PY) -m pytest tests -q --nb="$(NB)"
+	@$(PY) tools/test.py $(NB)
 
 quick: env
-	@$(PY) tools/check.py
-	@$(PY) -m ruff check --quiet
-	@$(PY) -m course_lib.samples
-	@$(PY) tools/notebooks.py --quick
-	@$(PY) -m pytest tests/notebooks -q -m "not slow"
+	@$(PY) tools/test.py --quick
 
 export: env
 	@$(PY) tools/check.py --fix

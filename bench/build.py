@@ -4,7 +4,7 @@ Files and labels come from the table by `ColReader`, and once more by functions 
 is found. course_lib looks at every file and every label meanwhile; fastai looks at the labels for training only. No
 picture is opened. The block is made anew each time: fastai's keeps the vocab that it has found.
 """
-from common import Report, arguments, labels_of, sides, table_of
+from common import Report, arguments, in_turns, labels_of, sides, table_of
 
 ROWS = 2_000, 20_000, 100_000
 
@@ -36,10 +36,10 @@ def main():
         times = {(by, n): {k: [] for k in both} for by in ('ColReader', 'functions') for n in ROWS}
         for r in range(a.rounds + 1):
             for by,n in times:
-                for k,side in sorted(both.items(), reverse=r % 2):
+                for k,side in in_turns(both, r):
                     wall, _, _ = side.turn(n=n, by=by)
                     if r: times[by,n][k].append(wall) # round 0 warms up
-    for (by,n),ts in times.items(): report.add(f'loaders of {n:,} rows, {by}', *ts.values(), 's', 1.)
+    for (by,n),ts in times.items(): report.add(f'loaders of {n:,} rows, {by}', ts, 's', 1.)
     report.save()
 
 if __name__ == '__main__': main()

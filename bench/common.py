@@ -1,6 +1,6 @@
-"""What all measurements share: two sides that take turns, each in a process of its own; the data; the report.
+"""What all measurements share: sides that take turns, each in a process of its own; the data; the report.
 
-Only ratios within one run mean anything: both sides meet the same machine, the same photos and, taking turns,
+Only ratios within one run mean anything: all sides meet the same machine, the same photos and, taking turns,
 the same other work on it.
 """
 import argparse, importlib, json, multiprocessing, os, platform, statistics, sys, time, warnings
@@ -19,18 +19,22 @@ def arguments(doc, **defaults):
     p = argparse.ArgumentParser(description=doc.splitlines()[0])
     p.add_argument('--photos', type=Path, help=(
         'a folder with train.csv (fname,labels,is_valid) and train/*.jpg; drawn scenes if none is given'))
+    p.add_argument('--heads', type=Path, help=(
+        'a folder of folders with frame_*_rgb.jpg, frame_*_pose.txt, rgb.cal; drawn heads if none is given'))
     for name,default in defaults.items(): p.add_argument(f'--{name}', type=type(default), default=default)
     a = p.parse_args()
-    if a.photos is None: a.photos = default_photos()
+    a.photos = a.photos or default_folder('photos', 'PASCAL_SAMPLE')
+    a.heads = a.heads or default_folder('heads', 'BIWI_SAMPLE')
     return a
 
 def in_threads(a): return f', torch with {a.threads} thread(s)' if a.threads else ''
 
-def default_photos():
-    lying_beside = HERE.parent.parent/'shared'/'data'/'photos'
-    if (lying_beside/'train.csv').exists(): return lying_beside
-    from course_lib.all import URLs, untar_data
-    return untar_data(URLs.PASCAL_SAMPLE)
+def default_folder(name, sample):
+    "The pictures that lie beside the project; those that the course draws if there are none."
+    lying_beside = HERE.parent.parent/'shared'/'data'/name
+    if lying_beside.is_dir(): return lying_beside
+    from course_lib.datasets import URLs, untar_data
+    return untar_data(getattr(URLs, sample))
 
 def table_of(photos, n):
     "The label table of `photos`, repeated until it has `n` rows."
@@ -42,15 +46,40 @@ def labels_of(row):
     "A function with a name: fastai's worker processes may have to pickle it."
     return row['labels'].split()
 
-def recipe(lib, photos, vocab=None, valid=(0,)):
-    "The data block of `loader` and `epoch`: several labels, RandomResizedCrop to 128 pixels, Normalize."
-    return lib.DataBlock(
-        blocks=(lib.ImageBlock, lib.MultiCategoryBlock(vocab=vocab)),
+def vocab_of(df): return sorted({label for _,row in df.iterrows() for label in labels_of(row)})
+
+def photo_loaders(lib, photos, n, valid=(0,), **settings):
+    "`DataLoaders` of `n` rows, with several labels, by RandomResizedCrop to 128 pixels and Normalize."
+    df = table_of(photos, n)
+    if hasattr(lib, 'photo_loaders'): return lib.photo_loaders(df, photos/'train', vocab_of(df), valid, **settings)
+    block = lib.DataBlock(
+        blocks=(lib.ImageBlock, lib.MultiCategoryBlock(vocab=vocab_of(df))),
         splitter=lib.IndexSplitter(valid), get_x=lib.ColReader('fname', pref=photos/'train'), get_y=labels_of,
         item_tfms=lib.RandomResizedCrop(128, min_scale=0.35),
         batch_tfms=lib.Normalize.from_stats(*lib.imagenet_stats))
+    return block.dataloaders(df, device='cpu', **settings)
 
-# ---- the two sides
+def centres_of(heads, n):
+    "The first `n` frames, all persons in turn, and where the middle of the head is in each: {file: [x, y]} in pixels."
+    import numpy as np
+    centres = {}
+    for f in sorted(heads.glob('*/frame_*_rgb.jpg'), key=lambda f: (f.name, f.parent.name))[:n]:
+        x, y, z = np.loadtxt(f.with_name(f.name.replace('rgb.jpg', 'pose.txt')), skiprows=3)
+        camera = np.genfromtxt(f.parent/'rgb.cal', max_rows=3)
+        centres[f] = [x*camera[0][0]/z + camera[0][2], y*camera[1][1]/z + camera[1][2]]
+    return centres
+
+def point_loaders(lib, heads, n, valid=(0,), **settings):
+    "`DataLoaders` of `n` photos of 640x480, with a point, changed as in the book and brought to 240x320."
+    centres = centres_of(heads, n)
+    if hasattr(lib, 'point_loaders'): return lib.point_loaders(centres, valid, **settings)
+    def centre(file): return lib.tensor(centres[file])
+    block = lib.DataBlock(
+        blocks=(lib.ImageBlock, lib.PointBlock), splitter=lib.IndexSplitter(valid), get_y=centre,
+        batch_tfms=[*lib.aug_transforms(size=(240, 320)), lib.Normalize.from_stats(*lib.imagenet_stats)])
+    return block.dataloaders(list(centres), device='cpu', **settings)
+
+# ---- the sides
 
 def guard_torchvision():
     """Declare the operators that torchvision's wheel for CUDA misses beside a torch without.
@@ -62,12 +91,13 @@ def guard_torchvision():
     arguments = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
     for op in 'nms', 'qnms': guard_torchvision.lib.define(op + arguments)
 
-ALL = {'course_lib': 'course_lib.all', 'fastai': 'fastai.vision.all'}
+ALL = {'course_lib': 'course_lib.all', 'fastai': 'fastai.vision.all', 'plain torch': 'plain'}
+BOTH = 'course_lib', 'fastai'
 
 def load(library):
     "The module whose names `import *` brings."
     warnings.filterwarnings('ignore')
-    guard_torchvision()
+    if library != 'course_lib': guard_torchvision() # the course has one of its own, and settings that come before torch
     return importlib.import_module(ALL[library])
 
 def cpu_seconds():
@@ -95,9 +125,13 @@ class Side:
         self.process.start()
         there.close()
 
-    def turn(self, **task) -> tuple: # wall seconds, CPU seconds, what the function returned
-        self.conn.send(task)
+    def begin(self, **task): self.conn.send(task)
+    def result(self) -> tuple: # wall seconds, CPU seconds, what the function returned
         return self.conn.recv()
+
+    def turn(self, **task):
+        self.begin(**task)
+        return self.result()
 
     def end(self):
         try: self.conn.send(None)
@@ -105,12 +139,16 @@ class Side:
         self.process.join()
 
 @contextmanager
-def sides(make, threads=0, **settings):
-    "course_lib and fastai, ready to take turns."
-    both = {library: Side(make, library, threads, **settings) for library in ('course_lib', 'fastai')}
-    try: yield both
+def sides(make, threads=0, libraries=BOTH, **settings):
+    "A process for each of `libraries`, ready to take turns: {library: Side}."
+    made = {library: Side(make, library, threads, **settings) for library in libraries}
+    try: yield made
     finally:
-        for s in both.values(): s.end()
+        for s in made.values(): s.end()
+
+def in_turns(sides, r):
+    "The sides in the order of round `r`: there, and back in the next."
+    return list(sides.items())[::-1 if r % 2 else 1]
 
 # ---- the report
 
@@ -129,6 +167,13 @@ def machine():
 def ratios(a, b): return [x/y for x,y in zip(a, b)]
 def spread(values): return f'{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})'
 
+def in_units(values, unit):
+    "The median, in three figures."
+    return f'{float(f"{statistics.median(values):.3g}"):,.12g} {unit}'.rstrip()
+
+COLUMNS = dict(what='measurement', course='course_lib', fastai='fastai', ratio='ratio: median of the rounds (range)',
+               plain='plain torch; ratio to it', target='target', verdict='')
+
 class Report:
     "Lines of a table: printed as they come, and kept for `table`."
     def __init__(self, name, head):
@@ -136,18 +181,21 @@ class Report:
         self.machine = machine()
         print(f'{name}: {head}\n{self.machine}', flush=True)
 
-    def add(self, what, course, fastai, unit, target=None, at_most=True):
-        "One value for each round. The median of the ratios must be at most (or at least) `target`, if there is one."
-        ratio = ratios(course, fastai)
-        row = dict(what=what, course=f'{statistics.median(course):.3g} {unit}',
-                   fastai=f'{statistics.median(fastai):.3g} {unit}', ratio=spread(ratio), target='', verdict='')
+    def add(self, what, values, unit, target=None, at_most=True, judge='ratio'):
+        """`values`: for each library one value for each round. Its median must be at most (or at least) `target`,
+        if there is one: that of the ratio course_lib / fastai, or of course_lib's own values if `judge` says so."""
+        course, fastai = values['course_lib'], values['fastai']
+        row = dict(what=what, course=in_units(course, unit), fastai=in_units(fastai, unit),
+                   ratio=spread(ratios(course, fastai)), plain='', target='', verdict='')
+        if 'plain torch' in values:
+            plain = values['plain torch']
+            row['plain'] = f'{in_units(plain, unit)}; {statistics.median(ratios(course, plain)):.2f}'
         if target is not None:
-            r = statistics.median(ratio)
-            row['target'] = f'{"at most" if at_most else "at least"} {target}'
-            row['verdict'] = 'met' if (r <= target if at_most else r >= target) else 'MISSED'
+            judged = statistics.median(ratios(course, fastai) if judge == 'ratio' else values[judge])
+            row['target'] = f'{judge} ' * (judge != 'ratio') + f'{"at most" if at_most else "at least"} {target}'
+            row['verdict'] = 'met' if (judged <= target if at_most else judged >= target) else 'MISSED'
         self.rows.append(row)
-        print('  {what}: course_lib {course}, fastai {fastai}, ratio {ratio} {target} {verdict}'.format(**row).rstrip(),
-              flush=True)
+        print('  ' + ' | '.join(row[c] for c in COLUMNS).rstrip(' |'), flush=True)
 
     def save(self):
         RESULTS.mkdir(exist_ok=True)
@@ -156,11 +204,10 @@ class Report:
 
 def table():
     "All that was measured last, as one Markdown table."
-    cols = 'what course fastai ratio target verdict'.split()
-    print('| measurement | course_lib | fastai | ratio: median of the rounds (range) | target | |')
-    print('|---|---|---|---|---|---|')
+    print('| ' + ' | '.join(COLUMNS.values()) + ' |')
+    print('|---'*len(COLUMNS) + '|')
     for f in sorted(RESULTS.glob('*.json')):
-        for row in json.loads(f.read_text())['rows']: print('| ' + ' | '.join(row[c] for c in cols) + ' |')
+        for row in json.loads(f.read_text())['rows']: print('| ' + ' | '.join(row[c] for c in COLUMNS) + ' |')
     print()
     for f in sorted(RESULTS.glob('*.json')):
         r = json.loads(f.read_text())

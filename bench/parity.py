@@ -1,15 +1,25 @@
 """course_lib's numbers beside fastai's own, in one process: PASS or FAIL for each line, exit status 1 after a FAIL.
 
-`parity.py metrics head` runs only these groups. Pictures are made in memory, so there is no JPEG between the two
+`parity.py metrics head` runs only these groups. `parity.py record` checks nothing: it writes what fastai gives for the
+table of small things, which the tests compare with what the course gives (`tests/conformance/small_things.toml`).
+
+Pictures are made in memory, so there is no JPEG between the two
 (course_lib decodes those at reduced scale).
 """
 import random, sys
+from importlib.metadata import version
 from types import SimpleNamespace
 import numpy as np, pandas as pd, torch
 from torch import nn
 from common import load
+from tests.conformance import small_things
 
-fa, cl = load('fastai'), load('course_lib')
+fa = load('fastai')
+fa.defaults.cpus = 0 # where the table asks for no worker process there shall be none
+if sys.argv[1:] == ['record']:
+    print(f'{small_things.record(fa)} small things recorded, with fastai {version("fastai")}')
+    sys.exit()
+cl = load('course_lib')
 failed = []
 
 def check(name, ok, detail=''):
@@ -266,7 +276,16 @@ def models():
     decayed = [s.get('do_wd', True) for p,pg,s,h in theirs.opt.all_params()]
     check('without weight decay', [id(p) not in bare for p in ours.model.parameters()] == decayed)
 
-for f in crops, normalising, data, losses, metrics, training, head, models:
+# ---- small things
+
+def small():
+    "The table of small things: is the record what fastai gives?"
+    kept = small_things.recorded()
+    now = {name: small_things.run(code, fa) for name,code in small_things.things()}
+    other = [name for name in now if name not in kept or not small_things.same(kept[name], now[name])]
+    check('recorded as it is', not other and len(kept) == len(now), ', '.join([f'{len(now)} things', *other]))
+
+for f in crops, normalising, data, losses, metrics, training, head, models, small:
     if len(sys.argv) == 1 or f.__name__ in sys.argv[1:]: group(f)
 print(f'\n{len(failed)} failed' + ''.join(f'\n  {o}' for o in failed))
 sys.exit(bool(failed))

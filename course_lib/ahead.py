@@ -10,6 +10,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from .cores import n_cores
 from .core import *
 
 # %% ../nbs/lib/ahead.ipynb #5f1bab02

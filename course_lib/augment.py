@@ -12,8 +12,8 @@ __all__ = ['affine_mat', 'map_points', 'pixel_grid', 'sample_map', 'draw_numbers
 
 # %% ../nbs/11_augment.ipynb #cc0173d3
 from functools import reduce
-import torch.nn.functional as F
 from .core import *
+import torch.nn.functional as F
 from .checks import (
     UnknownShape, check_batch_of_points, check_choice, check_crop_size, check_magnitude, check_pairs,
     check_point_counts, check_points, height_and_width, mirrors, warn_of_points, warn_of_sides, warn_of_values)

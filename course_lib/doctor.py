@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from PIL import Image, UnidentifiedImageError
+from .cores import n_cores
 from .core import *
 from .ahead import load_ahead
 from .checks import *

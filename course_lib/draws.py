@@ -8,9 +8,9 @@ __all__ = ['own_draws', 'item_rng']
 # %% ../nbs/lib/draws.ipynb #7df2b1a7
 import random, threading
 from functools import cached_property, wraps
+from .core import *
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from .core import *
 
 # %% ../nbs/lib/draws.ipynb #11ca8811
 _here = threading.local() # each thread has its own

@@ -9,6 +9,7 @@ __all__ = ['as_data', 'build_model', 'describe_model', 'describe_steps', 'build_
 # %% ../nbs/14_export.ipynb #b66d746d
 import json, os
 import course_lib
+from .cores import n_cores
 from .core import *
 from .checks import (
     check_answers, check_description, check_layer_sizes, check_made_of_data, check_pictures_with_target,

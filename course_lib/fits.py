@@ -12,8 +12,8 @@ __all__ = ['stats_of', 'targets_of', 'ends_of', 'trained_stats', 'trained_target
 # %% ../nbs/lib/fits.ipynb #dacc31f3
 import copy
 from collections import OrderedDict
-import torch.nn.functional as F
 from .core import *
+import torch.nn.functional as F
 from course_lib.checks import (
     check_dls, check_model, check_outputs, check_same_targets, check_trained_stats, how_targets_differ, no_numbers,
     not_normalised, other_names_in_file, other_stats, out_of_reach, renumbered_names, same_stats, squeezed_twice,

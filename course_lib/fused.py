@@ -7,8 +7,8 @@ __all__ = ['faster_together', 'fuse', 'does_earlier', 'earlier', 'line_of_rows',
            'to_whole_pixels', 'StraightCut']
 
 # %% ../nbs/lib/fused.ipynb #ebb37c14
-import torch.nn.functional as F
 from .core import *
+import torch.nn.functional as F
 from .decode import LazyImage, power_of_two, times_smaller
 
 # %% ../nbs/lib/fused.ipynb #222fd7f9

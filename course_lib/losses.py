@@ -7,9 +7,9 @@ __all__ = ['activations', 'plot_function', 'binary_cross_entropy', 'BaseLoss', '
            'CrossEntropyLossFlat', 'activation_for', 'decodes_for']
 
 # %% ../nbs/05_losses.ipynb #ef6fab87
-import torch.nn.functional as F
 from fastcore.basics import noop
 from .core import *
+import torch.nn.functional as F
 from .checks import (check_same_shape, check_same_items, check_class_numbers, check_known_classes,
                                check_targets_finite, check_targets_between, check_class_weights, check_weights_fit,
                                check_one_target, check_thresh, ask_for_a_loss)

@@ -7,8 +7,8 @@ __all__ = ['DepthwiseInFloat32', 'half_precision', 'half_inside']
 
 # %% ../nbs/lib/precision.ipynb #d977f779
 from contextlib import ExitStack, contextmanager
-from torch.overrides import TorchFunctionMode
 from .core import *
+from torch.overrides import TorchFunctionMode
 
 # %% ../nbs/lib/precision.ipynb #e9200ed1
 def _is_depthwise(func, args):

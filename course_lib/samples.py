@@ -10,7 +10,7 @@ import gc, sys
 from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
-from .core import n_cores
+from .cores import n_cores
 from .datasets import URLs, register_sample, untar_data
 from .drawings.pen import Dice
 from .drawings.things import PASCAL_CLASSES

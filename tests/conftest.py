@@ -2,6 +2,7 @@ import ast, os, re, signal, sys
 from pathlib import Path
 import pytest
 import notebooks # tools/
+from course_lib.cores import wait_briefly
 from tests.helpers import LIB
 
 # Tests press Ctrl-C in programs that they start. Where pytest runs in the background of a shell, SIGINT is ignored,
@@ -9,6 +10,7 @@ from tests.helpers import LIB
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault('MPLBACKEND', 'agg')
+wait_briefly() # also in what tests start
 
 @pytest.fixture(autouse=True)
 def same_draws():

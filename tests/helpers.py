@@ -10,11 +10,11 @@ CHAPTERS = [p for p in NOTEBOOKS if p.parent == NBS and p.name[:2].isdigit()]
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
 # Modules import only those that stand before them.
-ORDER = """core checks tables ahead draws decode fused functions progress checkpoint precision downloads datasets
+ORDER = """cores core checks tables ahead draws decode fused functions progress checkpoint precision downloads datasets
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders keywords datablock vision doctor shortcuts photo losses metrics results fits learner
-    schedules transfer augment regression export bears
-    sandbox cards worker quiz lasting terminal questions questionnaire all""".split()
+    dataloaders keywords datablock vision doctor shortcuts photo losses scores metrics more_metrics
+    results fits learner schedules transfer augment regression export bears
+    sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."
@@ -65,10 +65,10 @@ def module(py):
 
 def tree(py): return ast.parse(py.read_text(encoding='utf-8'))
 
-def imports(py):
-    "Pairs (full name of a module, name that is imported from it or None) for each import anywhere in `py`."
+def imports(py, top=False):
+    "Pairs (full name of a module, imported name or None) for each import in `py`; `top`: those outside of functions."
     package = ['course_lib', *module(py).split('.')[:-1]]
-    for node in ast.walk(tree(py)):
+    for node in tree(py).body if top else ast.walk(tree(py)):
         if isinstance(node, ast.Import): yield from ((a.name, None) for a in node.names)
         if isinstance(node, ast.ImportFrom):
             base = package[:len(package) - node.level + 1] if node.level else []

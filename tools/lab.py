@@ -1,31 +1,28 @@
-"Open the course in JupyterLab; on a machine without a screen, serve it and print the address. Arguments are handed on."
+"""Open the course in JupyterLab, in a learner's own copies of the chapters; `make lab` in systems that have no make.
+
+    python tools/lab.py            copies in work/
+    python tools/lab.py FOLDER     copies in another folder; nbs: no copies, for those who change the course
+    python tools/lab.py ... --ip=0.0.0.0    what begins with - is handed to JupyterLab
+
+The variable PORT chooses the port. .venv is made before, if it is missing.
+"""
 import os, sys
 from pathlib import Path
+import env
 
 ROOT = Path(__file__).resolve().parent.parent
 
-def has_screen():
-    if os.environ.get('CI') or os.environ.get('SSH_CONNECTION'): return False
-    if sys.platform.startswith(('win', 'darwin')): return True
-    return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
+def port_arguments(port):
+    "For JupyterLab; a wish is taken at its word."
+    if not port: return []
+    if port.isdigit() and 0 < int(port) < 65536: return [f'--ServerApp.port={port}', '--ServerApp.port_retries=0']
+    sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
 
-def arguments(port='', screen=True, root_user=False):
-    "What JupyterLab is started with."
-    args = [f'--ServerApp.root_dir={ROOT}', '--LabApp.default_url=/lab/tree/nbs/index.ipynb']
-    if port: args += [f'--ServerApp.port={port}', '--ServerApp.port_retries=0'] # the wish is taken at its word
-    if not screen: args.append('--no-browser')
-    if root_user: args.append('--allow-root')
-    return args
+def main():
+    args = [*sys.argv[1:], *port_arguments(os.environ.get('PORT', ''))]
+    env.go_on_in_venv('lab')
+    if not args or args[0].startswith('-'): args.insert(0, str(ROOT/'work'))
+    from course_lib.study import course_lab
+    sys.exit(course_lab(args))
 
-if __name__ == '__main__':
-    port = os.environ.get('PORT', '')
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
-        sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
-    os.environ['JUPYTER_PREFER_ENV_PATH'] = '1' # the kernel called python3 is that of .venv
-    screen = has_screen()
-    if not screen:
-        print('No screen here: the address to open is printed below, at the end. Ctrl-C stops the server.', flush=True)
-    root_user = hasattr(os, 'geteuid') and os.geteuid() == 0
-    sys.argv = ['jupyter-lab', *arguments(port, screen, root_user), *sys.argv[1:]]
-    from jupyterlab.labapp import main
-    sys.exit(main())
+if __name__ == '__main__': main()

@@ -7,29 +7,19 @@
 The short ones run side by side, each on one core. Those that train for minutes come after them, one at a time on
 all cores, so that they take as long as their text says.
 """
-import json, os, re, subprocess, sys
+import json, os, re, sys
 from pathlib import Path
+from course_lib.cores import n_cores, wait_briefly # this loads no torch, and nor does the next: see `run`
+from course_lib.copies import chapters, find_chapter
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 
-def notebooks():
-    "All notebooks that run, in the order of study. A name that starts with `_` is a template's."
-    found = [p for p in NBS.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts and p.name[0] not in '_.']
-    return sorted(found, key=lambda p: (len(p.parts), p))
-
-def names(p):
-    "What one may call the notebook `p`: 05, 5, 05_losses, losses; or core, lib/core."
-    number_and_name = p.stem.split('_', 1)
-    return {p.stem, *number_and_name, number_and_name[0].lstrip('0'), p.relative_to(NBS).with_suffix('').as_posix()}
-
 def find(name):
     "The path of the notebook that `name` means."
     if name.endswith('.ipynb'): return Path(name).resolve()
-    found = [p for p in notebooks() if name in names(p)]
-    if len(found) == 1: return found[0]
-    known = ', '.join(p.relative_to(NBS).with_suffix('').as_posix() for p in found or notebooks())
-    sys.exit(f'{name!r} means {"more than one notebook" if found else "no notebook"}; choose one of: {known}')
+    try: return find_chapter(name, NBS)
+    except ValueError as e: sys.exit(str(e))
 
 def promised(p):
     "How long a chapter says that it runs, such as `in about 10 seconds`; empty if it says nothing."
@@ -37,13 +27,9 @@ def promised(p):
     said = re.search(r'^\*Runs (in [^.;]*) on two cores', '\n'.join(''.join(c['source']) for c in cells), re.MULTILINE)
     return said[1] if said else ''
 
-def n_cores():
-    "As the course counts them; asked in a process of its own, because torch must not be loaded here (see `run`)."
-    code = 'from course_lib.core import n_cores; print(n_cores())'
-    return int(subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout)
-
 def run(paths, n_workers, threads):
     from nbdev.test import nbdev_test
+    wait_briefly()
     os.environ['OMP_NUM_THREADS'] = str(threads) # read by torch when a worker imports it: not before
     these = '|'.join(re.escape(p.name) for p in paths)
     nbdev_test(file_re=f'^({these})$', n_workers=n_workers, timing=True, do_print=True)
@@ -52,10 +38,10 @@ def main(wish):
     os.environ.setdefault('MPLBACKEND', 'agg')
     cores = n_cores()
     if wish and wish != '--quick': return run([find(wish)], 0, cores)
-    training = [p for p in notebooks() if 'minutes' in promised(p)]
-    quick = [p for p in notebooks() if 'minute' not in promised(p)]
+    training = [p for p in chapters(NBS) if 'minutes' in promised(p)]
+    quick = [p for p in chapters(NBS) if 'minute' not in promised(p)]
     if wish: return run(quick, cores, 1)
-    run([p for p in notebooks() if p not in training], cores, 1)
+    run([p for p in chapters(NBS) if p not in training], cores, 1)
     run(training, 1, cores)
 
 if __name__ == '__main__': main(sys.argv[1] if sys.argv[1:] else '')

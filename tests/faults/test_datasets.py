@@ -249,8 +249,9 @@ def wait_for(condition, seconds=60):
         time.sleep(.02)
 
 @pytest.mark.skipif(os.name == 'nt', reason='signals are for Unix')
-@pytest.mark.parametrize('sig', [signal.SIGKILL, signal.SIGINT], ids=['killed', 'Ctrl-C'])
-def test_interrupted_download(home, host, sig):
+@pytest.mark.parametrize('name', ['SIGKILL', 'SIGINT'])
+def test_interrupted_download(home, host, name):
+    sig = getattr(signal, name)
     p = run_python(f'from course_lib.datasets import untar_data; untar_data("{host.url}/slow/pets.tgz")', home)
     wait_for(lambda: any(o.stat().st_size > 0 for o in home.glob('archive/pets.tgz.part')))
     p.send_signal(sig); p.communicate(timeout=60)
