@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../nbs/index.ipynb #e0acd4bf
+from .core import * # first: it has settings that torch reads when it is loaded
+from .cores import n_cores
 import math
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
-from .core import *
 from .checks import check_same_items
 from .draws import item_rng
 from .datasets import *
@@ -32,6 +33,7 @@ from .doctor import verify_images
 from .shortcuts import *
 from .losses import *
 from .metrics import *
+from .more_metrics import *
 from .learner import *
 from .schedules import *
 from .transfer import *

@@ -28,23 +28,24 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_same_items', 'check_class_numbers', 'Looking', 'looking', 'check_targets_finite',
            'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit',
            'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average', 'check_zeros_and_ones',
-           'check_thresh', 'check_labels', 'warn_of_probabilities', 'one_number', 'about_metric', 'check_metric_made',
-           'check_metric_callable', 'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls',
-           'check_model', 'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx',
-           'check_loader', 'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper',
-           'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group',
-           'check_opens_items', 'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ',
-           'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised',
-           'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers',
-           'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
-           'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent',
-           'warn_of_values', 'check_has_way_back', 'check_way_back', 'check_for_each_photo', 'check_pairs',
-           'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape',
-           'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists',
-           'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight', 'check_pos_label',
+           'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name', 'check_flat',
+           'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
+           'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
+           'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
+           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate', 'check_slice',
+           'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items', 'check_one_item',
+           'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets', 'renumbered_names',
+           'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs',
+           'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions', 'check_num_it', 'check_rates',
+           'warn_of_few_losses', 'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
+           'check_timm_name', 'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for',
+           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
+           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
+           'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
+           'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
            'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
            'check_layer_sizes', 'check_answers']
@@ -1312,9 +1313,74 @@ def _look_like_probabilities(inp):
 def warn_of_probabilities(inp):
     "Warn, at the line that called the metric, if what is taken for activations look like probabilities."
     if not (Looking.waits and Looking.warns and inp.numel()) or not _look_like_probabilities(inp): return
-    warnings.warn(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
-                  "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
-                  "`sigmoid=False`; if they come from the model, let it end without a sigmoid.", stacklevel=4)
+    warn_outside(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
+                 "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
+                 "`sigmoid=False`; if they come from the model, let it end without a sigmoid.")
+
+# %% ../nbs/lib/checks.ipynb #4d1934a7
+def check_sample_weight(
+    sample_weight, # A list, an array or a tensor
+    n:int,         # The number of items
+) -> Tensor:       # [n], float64
+    "The weights of the items. Raises `ValueError` unless there is a number from 0 up for each, and not all are 0."
+    try: w = torch.as_tensor(np.asarray(to_cpu(sample_weight), dtype=np.float64)).reshape(-1)
+    except (TypeError, ValueError): w = tensor([])
+    if len(w) != n:
+        raise ValueError(f'sample_weight={brief(sample_weight, 60)}: {n} numbers are expected, one for each item that '
+                         'is scored, in the order of the data set.')
+    odd = ~(w.isfinite() & (w >= 0))
+    if odd.any() or not w.any():
+        what = f'that of item {int(odd.nonzero()[0])} is {w[odd][0].item():g}' if odd.any() else 'all are 0'
+        raise ValueError(f'sample_weight must be numbers from 0 up, and not all 0, but {what}.')
+    return w
+
+# %% ../nbs/lib/checks.ipynb #9664303b
+def check_pos_label(pos_label):
+    "Raise `ValueError` unless a class that is there is a 1, as in each table of several labels."
+    if pos_label is None or pos_label == 1: return
+    raise ValueError(f'pos_label={brief(pos_label)}: with several labels a 1 means that the class is there. To score '
+                     'what is absent, turn both around: `f(-pred, 1 - targ)`. For some of the classes, say labels=.')
+
+def check_beta(beta) -> float:
+    "Raise `ValueError` unless `beta` is a number from 0 up."
+    if isinstance(beta, (int, float, np.number)) and not isinstance(beta, bool) and beta >= 0: return float(beta)
+    raise ValueError(f'beta={brief(beta)}: a number from 0 up is expected. Above 1 recall counts more than precision, '
+                     'below 1 less.')
+
+def check_max_fpr(max_fpr) -> float:
+    "Raise `ValueError` unless `max_fpr` is a share of the items without the class, or `None` for all."
+    if max_fpr is None: return 1.
+    if isinstance(max_fpr, (int, float, np.number)) and 0 < max_fpr <= 1: return float(max_fpr)
+    raise ValueError(f'max_fpr={brief(max_fpr)}: a share above 0, and at most 1, is expected.')
+
+# %% ../nbs/lib/checks.ipynb #8b5a9fb3
+def check_two_classes(
+    n:int,     # How many there are
+    pos_label, # The number of the one that is scored
+    instead,   # What to do with more
+):
+    "Raise `ValueError` unless there are two classes, of which `pos_label` is one."
+    if n != 2: raise ValueError(f'This metric scores one class of two, but the predictions have {n}. {instead}')
+    if pos_label in (0, 1): return
+    raise ValueError(f'pos_label={brief(pos_label)}: the number of a class, 0 or 1, is expected.')
+
+def check_k(k, n:int) -> int:
+    "Raise `ValueError` unless among `n` classes there are `k` best."
+    if isinstance(k, (int, np.integer)) and 1 <= k <= n: return k
+    raise ValueError(f'k={brief(k)}: the predictions have {n} classes, so a number from 1 to {n} is expected.')
+
+def check_activation_name(name, known) -> str:
+    "Raise `ValueError` unless `name` is one of `known`."
+    if name in list(known): return name
+    raise ValueError(f'activation={brief(name)}: expected one of {", ".join(map(repr, known))}.')
+
+def check_flat(pred, targ):
+    "Raise `ValueError` unless predictions and targets can both be put in one row."
+    if isinstance(pred, Tensor) and isinstance(targ, Tensor) and _same_items(pred, targ): return
+    shapes = ' and '.join(str(tuple(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in (pred, targ))
+    raise ValueError(f'This metric puts predictions and targets in one row each, but they are {shapes}. For a function '
+                     'that wants them as they are, say flatten=False; for the number of the likeliest class, '
+                     'dim_argmax=-1.')
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):

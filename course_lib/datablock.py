@@ -12,6 +12,7 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, operator
 from itertools import chain
+from .cores import n_cores
 from .core import *
 from .checks import *
 from .tables import *
@@ -39,7 +40,7 @@ def RandomSplitter(
 def as_list(g) -> list:
     "`g` as a list, if it is not one already; `None` is an empty one."
     if g is None: return []
-    return list(g) if not isinstance(g, str) and hasattr(g, '__iter__') else [g]
+    return list(g) if not isinstance(g, (str, type)) and hasattr(g, '__iter__') else [g]
 
 def _is_on(values, col, on):
     mask = values.isin(check_on(values, col, on))
@@ -297,6 +298,7 @@ class SampleTransform(Described):
         return x
 
     def __call__(self, sample, split_idx=None): # A tuple, or one value
+        if split_idx is not None and self.split_idx not in (None, split_idx): return sample
         if not isinstance(sample, tuple): return self((sample,), split_idx)[0]
         drawn = self.draw(sample, train=not split_idx)
         return tuple(self.apply(x, drawn) for x in sample)
