@@ -12,7 +12,6 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, operator
 from itertools import chain
-from .cores import n_cores
 from .core import *
 from .checks import *
 from .tables import *

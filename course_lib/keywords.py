@@ -7,6 +7,7 @@ __all__ = ['for_each_loader', 'BeforeBatch', 'loader_of']
 
 # %% ../nbs/lib/keywords.ipynb #ba9474d8
 import copy
+from .cores import n_cores
 from .core import *
 from .checks import *
 from .dataloaders import *
