@@ -22,36 +22,37 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_same_entries', 'warn_of_unused', 'kind_of_item', 'check_rm_tfms', 'check_new_items', 'no_way_for',
            'about_getter', 'check_some_are_good', 'check_pattern', 'no_match', 'check_label_func',
            'check_columns_of_one_length', 'check_labels_kind', 'check_csv', 'check_part_folders', 'check_some_of_file',
-           'check_part', 'check_parts_fit', 'check_some_urls', 'warn_of_lost_pictures', 'check_picture_source',
-           'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file',
-           'height_and_width', 'check_choice', 'check_picture_to_cut', 'check_crop', 'check_stds', 'check_same_shape',
-           'check_same_items', 'check_class_numbers', 'Looking', 'looking', 'check_targets_finite',
-           'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit',
-           'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average', 'check_zeros_and_ones',
-           'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight', 'check_pos_label',
-           'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name', 'check_flat',
-           'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
-           'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
-           'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
-           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate', 'check_slice',
-           'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items', 'check_one_item',
-           'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets', 'renumbered_names',
-           'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs',
-           'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions', 'check_num_it', 'check_rates',
-           'warn_of_few_losses', 'check_moms', 'check_blew_up_later', 'check_same_shapes', 'advise_without_internet',
-           'check_timm_name', 'find_pooling', 'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for',
-           'warn_of_other_stats', 'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture',
-           'warn_of_points', 'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
-           'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
-           'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
-           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
-           'check_frame_size', 'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
+           'check_optional', 'check_part', 'check_parts_fit', 'check_some_urls', 'warn_of_lost_pictures',
+           'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
+           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
+           'check_crop', 'check_stds', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking',
+           'looking', 'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
+           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight',
+           'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
+           'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
+           'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
+           'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
+           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate',
+           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items',
+           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
+           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
+           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
+           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points',
+           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent',
+           'warn_of_values', 'check_has_way_back', 'check_way_back', 'check_for_each_photo', 'check_pairs',
+           'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape',
+           'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists',
+           'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
+           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
            'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
            'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
            'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
+import difflib, importlib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -1009,6 +1010,12 @@ def check_some_of_file(n:int, fname, items):
     if n: return n
     raise ValueError(f"Of the {len(items)} items none has a name that stands in {str(fname)!r}. It holds a file "
                      f"name in each line, without its folder: such as {Path(str(first(items))).name!r}.")
+
+def check_optional(module, package, what):
+    "A module that only `what` needs, imported. Raises `ImportError`."
+    try: return importlib.import_module(module)
+    except ImportError: raise ImportError(f"{what} needs {package}, which the course itself does not: "
+                                          f"`pip install {package}`.") from None
 
 def check_part(name, p):
     "A part of the items, between 0 and 1. Raises `ValueError`."

@@ -145,11 +145,12 @@ def TrainTestSplitter(
     stratify=None, # The class of each item, whose shares are kept
     train_size=None, shuffle:bool=True
 ):
-    "A splitter that is scikit-learn's `train_test_split`. Its errors are scikit-learn's."
+    "A splitter that is scikit-learn's `train_test_split`, which must be installed. Its errors are scikit-learn's."
     def _by_sklearn(items):
-        from sklearn.model_selection import train_test_split
-        train, valid = train_test_split(list(range(len(items))), test_size=test_size, random_state=random_state,
-                                        stratify=stratify, train_size=train_size, shuffle=shuffle)
+        sklearn = check_optional('sklearn.model_selection', 'scikit-learn', 'TrainTestSplitter')
+        train, valid = sklearn.train_test_split(
+            list(range(len(items))), test_size=test_size, random_state=random_state, stratify=stratify,
+            train_size=train_size, shuffle=shuffle)
         return L(train), L(valid)
     return _by_sklearn
 
