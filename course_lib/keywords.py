@@ -15,12 +15,15 @@ from .dataloaders import *
 # %% ../nbs/lib/keywords.ipynb #805a2784
 def for_each_loader(
     n_loaders:int,
-    bs=None, val_bs=None, # Samples in a batch: 64 if `None`; in validation as in training if `None`
-    shuffle=True, shuffle_train=None, val_shuffle=False, # `shuffle_train` is the old name of `shuffle`
-    drop_last=None,       # In training; as `shuffle` if `None`, unless there is no whole batch
-    n=None,               # How many of the training samples, the first ones; all if `None`
-    dl_kwargs=None,       # A dictionary for each loader, which has the last word
-    **kwargs              # For all loaders; those with `val_` before their name not for training
+    bs=None,            # Samples in a batch; 64 if `None`
+    val_bs=None,        # The same for validation; `bs` if `None`
+    shuffle=True,       # In training
+    shuffle_train=None, # The old name of `shuffle`
+    val_shuffle=False,  # In validation
+    drop_last=None,     # In training; as `shuffle` if `None`, unless there is no whole batch
+    n=None,             # How many of the training samples, the first ones; all if `None`
+    dl_kwargs=None,     # A dictionary for each loader, which has the last word
+    **kwargs            # For all loaders; those with `val_` before their name not for training
 ) -> list: # of dictionaries
     "The settings of each loader, from the keywords that fastai's `dataloaders` takes."
     bs = one_batch_size(bs, kwargs.pop('batch_size', None))

@@ -76,16 +76,19 @@ def using_attr(
 
 # %% ../nbs/lib/shortcuts.ipynb #5cbb82c7
 def FileGetter(
-    suf='', # A folder below the one that is given
-    extensions=None, recurse:bool=True, folders=None
+    suf='',            # A folder below the one that is given
+    extensions=None,   # As in `get_files`
+    recurse:bool=True, # As well
+    folders=None,      # As well
 ):
     "A function of a folder that gives the files in `folder/suf`, as `get_files`."
     def _files(path): return get_files(Path(path)/suf, extensions, recurse, folders)
     return _files
 
 def ImageGetter(
-    suf='', # A folder below the one that is given
-    recurse:bool=True, folders=None
+    suf='',            # A folder below the one that is given
+    recurse:bool=True, # As in `get_image_files`
+    folders=None,      # As well
 ):
     "A function of a folder that gives the pictures in `folder/suf`, as `get_image_files`."
     def _pictures(path): return get_image_files(Path(path)/suf, recurse, folders)
@@ -143,7 +146,7 @@ def RandomSubsetSplitter(
 def TrainTestSplitter(
     test_size=0.2, random_state=None,
     stratify=None, # The class of each item, whose shares are kept
-    train_size=None, shuffle:bool=True
+    train_size=None, shuffle:bool=True,
 ):
     "A splitter that is scikit-learn's `train_test_split`, which must be installed. Its errors are scikit-learn's."
     def _by_sklearn(items):
@@ -191,7 +194,8 @@ def from_path_func(cls:ImageDataLoaders,
     path,           # A folder for what training writes
     fnames,         # The files
     label_func,     # Function of a file that gives its label
-    valid_pct=0.2, seed=None, # As in `RandomSplitter`
+    valid_pct=0.2,  # As in `RandomSplitter`
+    seed=None,      # As well
     item_tfms=None, batch_tfms=None, img_cls=PILImage,
     **kwargs        # More settings, as `DataBlock.dataloaders` takes them
 ) -> DataLoaders:
@@ -219,12 +223,14 @@ def from_name_re(cls:ImageDataLoaders, path, fnames, pat, **kwargs) -> DataLoade
 # %% ../nbs/lib/shortcuts.ipynb #b71f8eea
 @patch(cls_method=True)
 def from_folder(cls:ImageDataLoaders,
-    path,            # The folder
-    train='train', valid='valid', # Names of the folders of the parts, each with a folder for each class
-    valid_pct=None, seed=None,    # Draw validation from all the pictures instead, as `RandomSplitter`
-    vocab=None,      # The classes; those that are found, sorted, if `None`
+    path,           # The folder
+    train='train',  # The folder of the training pictures, with a folder for each class
+    valid='valid',  # The same for validation
+    valid_pct=None, # Draw validation from all the pictures instead, as `RandomSplitter`
+    seed=None,      # For this draw
+    vocab=None,     # The classes; those that are found, sorted, if `None`
     item_tfms=None, batch_tfms=None, img_cls=PILImage,
-    **kwargs         # More settings, as `DataBlock.dataloaders` takes them
+    **kwargs        # More settings, as `DataBlock.dataloaders` takes them
 ) -> DataLoaders:
     """`DataBlock((ImageBlock, CategoryBlock), get_image_files, get_y=parent_label, splitter=GrandparentSplitter())`.
 
@@ -238,18 +244,19 @@ def from_folder(cls:ImageDataLoaders,
 # %% ../nbs/lib/shortcuts.ipynb #1ced08db
 @patch(cls_method=True)
 def from_df(cls:ImageDataLoaders,
-    df,                       # A table with a row for each picture
-    path='.',                 # The folder of `folder`, and of what training writes
-    valid_pct=0.2, seed=None, # As in `RandomSplitter`
-    fn_col=0,                 # The column of the files, by name or by number
-    folder=None,              # The files are in this folder in `path`; in `path` itself if `None`
-    suff='',                  # What is missing at the end of their names, such as '.jpg'
-    label_col=1,              # The column of the labels, or several
-    label_delim=None,         # What stands between two labels of a row
-    y_block=None,             # `MultiCategoryBlock` for several columns or a `label_delim`, else `CategoryBlock`
-    valid_col=None,           # The column that says what is for validation, instead of a random split
+    df,               # A table with a row for each picture
+    path='.',         # The folder of `folder`, and of what training writes
+    valid_pct=0.2,    # As in `RandomSplitter`
+    seed=None,        # As well
+    fn_col=0,         # The column of the files, by name or by number
+    folder=None,      # The files are in this folder in `path`; in `path` itself if `None`
+    suff='',          # What is missing at the end of their names, such as '.jpg'
+    label_col=1,      # The column of the labels, or several
+    label_delim=None, # What stands between two labels of a row
+    y_block=None,     # `MultiCategoryBlock` for several columns or a `label_delim`, else `CategoryBlock`
+    valid_col=None,   # The column that says what is for validation, instead of a random split
     item_tfms=None, batch_tfms=None, img_cls=PILImage,
-    **kwargs                  # More settings, as `DataBlock.dataloaders` takes them
+    **kwargs          # More settings, as `DataBlock.dataloaders` takes them
 ) -> DataLoaders:
     """`DataBlock((ImageBlock, y_block), get_x=ColReader(fn_col, pref=path/folder, suff=suff),
     get_y=ColReader(label_col, label_delim=label_delim), splitter=...)` of `df`. Raises `KeyError` for a column."""
@@ -278,13 +285,14 @@ def _block_for(labels):
 
 @patch(cls_method=True)
 def from_lists(cls:ImageDataLoaders,
-    path,         # A folder for what training writes
-    fnames,       # The files
-    labels,       # The label of each: a name, a list of names, or a number
-    valid_pct=0.2, seed:int=None, # As in `RandomSplitter`
-    y_block=None, # `MultiCategoryBlock` for lists, `RegressionBlock` for floats, else `CategoryBlock`
+    path,          # A folder for what training writes
+    fnames,        # The files
+    labels,        # The label of each: a name, a list of names, or a number
+    valid_pct=0.2, # As in `RandomSplitter`
+    seed:int=None, # As well
+    y_block=None,  # `MultiCategoryBlock` for lists, `RegressionBlock` for floats, else `CategoryBlock`
     item_tfms=None, batch_tfms=None, img_cls=PILImage,
-    **kwargs      # More settings, as `DataBlock.dataloaders` takes them
+    **kwargs       # More settings, as `DataBlock.dataloaders` takes them
 ) -> DataLoaders:
     "`DataBlock.from_columns((ImageBlock, y_block), splitter=RandomSplitter(valid_pct, seed))` of `(fnames, labels)`."
     columns = check_columns_of_one_length((fnames, labels))
