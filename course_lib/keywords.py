@@ -10,6 +10,7 @@ import copy
 from .cores import n_cores
 from .core import *
 from .checks import *
+from .first_batch import with_first_batch
 from .dataloaders import *
 
 # %% ../nbs/lib/keywords.ipynb #805a2784
@@ -120,7 +121,7 @@ def _settable(cls, name):
 for _name in 'c', 'n_inp', 'vocab': _settable(DataLoaders, _name)
 
 def _put_loader(k):
-    def put(self, dl): self.loaders[k:k+1] = [dl]
+    def put(self, dl): self.loaders = with_first_batch([*self.loaders[:k], dl, *self.loaders[k+1:]])
     return put
 
 DataLoaders.train = DataLoaders.train.setter(_put_loader(0))
