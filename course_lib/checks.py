@@ -2113,7 +2113,9 @@ def rows_of_numbers(
     fn # A file of numbers
 ) -> list: # A list of floats for each line that is not empty
     "The numbers in `fn`. Raises `ValueError`, with its name, if there is something else in it."
-    try: return [[float(v) for v in line.split()] for line in Path(fn).read_text().splitlines() if line.strip()]
+    try:
+        lines = Path(fn).read_text('utf-8').splitlines()
+        return [[float(v) for v in line.split()] for line in lines if line.strip()]
     except ValueError:
         raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
 
