@@ -464,15 +464,13 @@ def dataloaders(self:DataBlock,
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
     skip_bad:bool=False,  # Leave out the items that `check` calls bad?
-    item_tfms=None,       # In place of those of this recipe, as `new` takes them
-    batch_tfms=None,      # In the same way
+    item_tfms=None, batch_tfms=None,
     **kwargs              # More settings, as `for_each_loader` takes them: `shuffle` and `drop_last` are for training
 ) -> DataLoaders:
-    "The `DataLoaders` that this recipe makes of `source`."
-    kwargs = check_not_of_recipe(kwargs)
+    "The `DataLoaders` that this recipe makes of `source`; transforms that are given are in place of its own."
     if (item_tfms, batch_tfms) != (None, None): self = self.new(item_tfms, batch_tfms)
     if skip_bad: self, source = self.without_bad(source) # room `doctor`
-    dsets = self.datasets(source, verbose=verbose)
+    kwargs, dsets = check_not_of_recipe(kwargs), self.datasets(source, verbose=verbose)
     settings = for_each_loader(len(dsets.splits), bs, val_bs, num_workers=num_workers, **kwargs)
     loaders = [self._loader(dsets.subset(k), verbose, **own) for k,own in enumerate(settings)]
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
