@@ -271,7 +271,7 @@ class _ScoreMulti(AccumMetric):
                  **kwargs):
         check_pos_label(pos_label)
         check_average(average, summed_axes)
-        check_thresh(thresh, torch.zeros(np.size(thresh)), within=sigmoid)
+        check_thresh(thresh, torch.zeros(torch.as_tensor(thresh).numel()), within=sigmoid)
         f = partial(score_multi, self.score_name, thresh=thresh, sigmoid=sigmoid, labels=labels, average=average,
                     sample_weight=sample_weight, axis=axis, **kwargs)
         super().__init__(f, flatten=False, name=self.score_name)
