@@ -31,6 +31,7 @@ from .datablock import *
 from .vision import *
 from .doctor import verify_images
 from .losses import *
+from .more_losses import *
 from .metrics import *
 from .more_metrics import *
 from .learner import *

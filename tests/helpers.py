@@ -12,7 +12,7 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 # Modules import only those that stand before them.
 ORDER = """cores core checks tables ahead draws decode fused functions progress checkpoint precision downloads datasets
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders datablock vision doctor photo losses scores metrics more_metrics results fits learner
+    dataloaders datablock vision doctor photo losses more_losses scores metrics more_metrics results fits learner
     schedules transfer augment regression export bears
     sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
 
