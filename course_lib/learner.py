@@ -483,7 +483,7 @@ def _after_valid_batch(self:Recorder):
 @patch
 def after_validate(self:Recorder):
     check_some_targets(self.n)
-    self.final = L(float(self.loss_sum)/self.n, *map(value_of, self.metrics))
+    self.final = L(float(self.loss_sum)/float(self.n), *map(value_of, self.metrics))
 
 # %% ../nbs/07_learner.ipynb #ba3bfb36
 @patch
