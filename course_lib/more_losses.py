@@ -50,7 +50,7 @@ class LabelSmoothingCrossEntropy(nn.Module):
         return self.eps*spread + (1 - self.eps)*F.nll_loss(logs, targ.long(), self.weight, reduction=self.reduction)
 
 class LabelSmoothingCrossEntropyFlat(CrossEntropyLossFlat):
-    "`LabelSmoothingCrossEntropy` with the checks, the activation and the decisions of `CrossEntropyLossFlat`. As in fastai."
+    "`LabelSmoothingCrossEntropy` with the checks and the decisions of `CrossEntropyLossFlat`. As in fastai."
     loss_cls = LabelSmoothingCrossEntropy
 
 # %% ../nbs/lib/more_losses.ipynb #d71348e5

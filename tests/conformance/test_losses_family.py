@@ -144,7 +144,8 @@ def test_arguments(make, words):
 
 @pytest.mark.parametrize('loss, x, t, words', [
     (FocalLossFlat(), X, T, 'BCEWithLogitsLossFlat'), (FocalLossFlat(), X, C + 2, 'from 0 to 3'),
-    (LabelSmoothingCrossEntropyFlat(), X, C + 2, 'from 0 to 3'), (FocalLossFlat(weight=torch.ones(3)), X, C, '4 classes'),
+    (LabelSmoothingCrossEntropyFlat(), X, C + 2, 'from 0 to 3'),
+    (FocalLossFlat(weight=torch.ones(3)), X, C, '4 classes'),
     (FocalLossFlat(weight=torch.ones(1)), X, C, '4 classes'), (AsymmetricLossFlat(), X, C, 'as many outputs'),
     (AsymmetricLossFlat(), X, T*2 - 1, 'is -1'), (AsymmetricLossFlat(), X, T[:, :3], 'same numbers'),
     (BCELossFlat(), X, T, 'between 0 and 1'), (BCELossFlat(), X.sigmoid(), T*2, 'is 2'),
