@@ -311,7 +311,8 @@ def decode_one(self:SampleTransform, x):
     return x
 
 @patch
-def decode(self:SampleTransform, sample): return tuple(self.decode_one(x) for x in sample)
+def decode(self:SampleTransform, sample): # A tuple, or one value
+    return tuple(map(self.decode_one, sample)) if isinstance(sample, (tuple, list)) else self.decode_one(sample)
 
 # %% ../nbs/03_datablock.ipynb #b2e66b7e
 class Pipeline:
