@@ -105,7 +105,7 @@ def test_setters(files):
 
 def test_an_attribute_that_is_not_there():
     dls = dsets().dataloaders(bs=2, num_workers=0)
-    with pytest.raises(AttributeError, match='vocabulary'): dls.train.vocab # noqa: B018
+    with pytest.raises(AttributeError, match='vocabulary'): dls.train.vocab
     assert not hasattr(dls, 'vocab') and not hasattr(DataLoaders(DataLoader([1, 2])), 'items')
 
 # ------------------------------------------------------------------ new items
@@ -114,9 +114,8 @@ def test_functions_left_out_for_new_items(files):
     dls = made(files)
     pictures = [PILImage.create(f) for f in files[:3]]
     x = dls.test_dl(files[:3]).one_batch()[0]
-    for items, kw in ((files[:3], dict(rm_type_tfms=0)), (files[:3], dict(rm_type_tfms=1)), (pictures, dict(rm_type_tfms=2)),
-                      (pictures, dict(rm_type_tfms=[2])), (pictures, dict())):
-        assert torch.equal(dls.test_dl(items, **kw).one_batch()[0], x)
+    for items, rm in ((files[:3], 0), (files[:3], 1), (pictures, 2), (pictures, [2]), (pictures, None)):
+        assert torch.equal(dls.test_dl(items, rm_type_tfms=rm).one_batch()[0], x)
     dl = dls.test_dl(files[:3], shuffle=True, bs=2, num_workers=0)
     assert dl.shuffle and dl.bs == 2 and len(dls.test_dl(files, with_labels=True).one_batch()) == 2
 
@@ -130,6 +129,14 @@ def test_getter_left_out_for_new_rows(files):
 def test_new_items_of_a_plain_dataset():
     dls = DataLoaders.from_dsets([(1, 2)]*4, [(3, 4)]*2, bs=2)
     assert [v.tolist() for v in dls.test_dl([(5, 6), (7, 8)]).one_batch()] == [[5, 7], [6, 8]]
+
+def test_a_prediction_with_its_input(files):
+    dls = made(files)
+    learn = Learner(dls, nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), metrics=accuracy)
+    plain_answer, seen = learn.predict(files[0]), learn.predict(files[0], with_input=True)
+    assert len(seen) == 4 and type(seen[0]) is TensorImage and seen[0].shape[-2:] == (8, 8)
+    assert seen[1] == plain_answer[0] and torch.equal(seen[3], plain_answer[2])
+    assert learn.predict(PILImage.create(files[0]), rm_type_tfms=2)[0] == plain_answer[0]
 
 # ------------------------------------------------------------------ three parts
 
@@ -157,7 +164,8 @@ def test_points_of_a_picture_of_another_size():
     assert scaled(TensorPoint.create([15, 10], img_size=(30, 20))) == [[0, 0]]
     assert scaled(TensorPoint.create([30, 20], img_size=(120, 80))) == [[-.5, -.5]]
     assert TensorPoint.create([1, 2], img_size=(3, 4)).img_size == (3, 4)
-    assert scaled(TensorPoint.create(TensorPoint.create([15, 10], img_size=(30, 20)))) == [[0, 0]] # as `PointBlock` does
+    twice = TensorPoint.create(TensorPoint.create([15, 10], img_size=(30, 20))) # as `PointBlock` does
+    assert scaled(twice) == [[0, 0]]
 
 def test_points_with_their_size_in_a_recipe(files):
     def get_y(f): return TensorPoint.create([3, 2.5], img_size=(6, 5))
@@ -182,17 +190,28 @@ def test_lists_are_displayed_with_their_length():
     assert pretty((L(1), L())) == '((#1) [1], (#0) [])' and str(L(1, 2)) == repr(L(1, 2)) == '[1, 2]'
 
 @pytest.mark.parametrize('made,shape,dtype', [
-    (lambda: tensor(1, 2), (2,), 'int64'), (lambda: tensor([1, 2]), (2,), 'int64'), (lambda: tensor(1.5), (), 'float32'),
-    (lambda: tensor((1, 2), (3, 4)), (2, 2), 'int64'), (lambda: tensor(np.array([1., 2])), (2,), 'float32'),
-    (lambda: tensor(np.arange(3)), (3,), 'int64'), (lambda: tensor(pd.Series([1, 2], index=[5, 6])), (2,), 'int64'),
-    (lambda: tensor(pd.DataFrame({'a': [1, 2]})), (2, 1), 'int64'), (lambda: tensor(range(3)), (3,), 'int64'),
-    (lambda: tensor(Image.new('RGB', (5, 4))), (4, 5, 3), 'uint8'), (lambda: tensor(Image.new('L', (5, 4))), (4, 5), 'uint8'),
+    (lambda: tensor(1, 2), (2,), 'int64'),
+    (lambda: tensor([1, 2]), (2,), 'int64'),
+    (lambda: tensor(1.5), (), 'float32'),
+    (lambda: tensor((1, 2), (3, 4)), (2, 2), 'int64'),
+    (lambda: tensor(np.array([1., 2])), (2,), 'float32'),
+    (lambda: tensor(np.arange(3)), (3,), 'int64'),
+    (lambda: tensor(pd.Series([1, 2], index=[5, 6])), (2,), 'int64'),
+    (lambda: tensor(pd.DataFrame({'a': [1, 2]})), (2, 1), 'int64'),
+    (lambda: tensor(range(3)), (3,), 'int64'),
+    (lambda: tensor(Image.new('RGB', (5, 4))), (4, 5, 3), 'uint8'),
+    (lambda: tensor(Image.new('L', (5, 4))), (4, 5), 'uint8'),
     (lambda: tensor(PILImage.create(np.zeros((4, 5, 3), 'uint8'))), (4, 5, 3), 'uint8'),
-    (lambda: tensor(True), (), 'bool'), (lambda: tensor(np.float64(2)), (), 'float32'), (lambda: tensor([]), (0,), 'float32'),
-    (lambda: tensor(L(1, 2)), (2,), 'int64'), (lambda: tensor(torch.zeros(2, dtype=torch.float64)), (2,), 'float32'),
+    (lambda: tensor(True), (), 'bool'),
+    (lambda: tensor(np.float64(2)), (), 'float32'),
+    (lambda: tensor([]), (0,), 'float32'),
+    (lambda: tensor(L(1, 2)), (2,), 'int64'),
+    (lambda: tensor(torch.zeros(2, dtype=torch.float64)), (2,), 'float32'),
     (lambda: tensor([torch.tensor(1), torch.tensor(2)]), (2,), 'int64'),
-    (lambda: tensor([1, 2], dtype=torch.float64), (2,), 'float64'), (lambda: tensor(1, 2, dtype=torch.float16), (2,), 'float16'),
-    (lambda: tensor(np.ones(2), dtype=torch.float64), (2,), 'float64'), (lambda: tensor(5, device='cpu'), (), 'int64'),
+    (lambda: tensor([1, 2], dtype=torch.float64), (2,), 'float64'),
+    (lambda: tensor(1, 2, dtype=torch.float16), (2,), 'float16'),
+    (lambda: tensor(np.ones(2), dtype=torch.float64), (2,), 'float64'),
+    (lambda: tensor(5, device='cpu'), (), 'int64'),
     (lambda: tensor(data=[1.]), (1,), 'float32')])
 def test_tensor(made, shape, dtype):
     t = made()
@@ -200,7 +219,8 @@ def test_tensor(made, shape, dtype):
 
 def test_tensor_keeps_what_it_is():
     t = torch.tensor([1., 2])
-    assert tensor(t) is t and tensor(1., 2, requires_grad=True).is_leaf and tensor(np.ones(2), requires_grad=True).is_leaf
+    assert tensor(t) is t
+    assert tensor(1., 2, requires_grad=True).is_leaf and tensor(np.ones(2), requires_grad=True).is_leaf
     a = np.zeros(2, 'float32')
     tensor(a)[0] = 1
     assert a[0] == 0

@@ -184,9 +184,10 @@ def test_masks_and_slices_as_splits():
 # ------------------------------------------------------------------ names
 
 def test_names_of_the_star_import():
-    names = '''os re sys random time json csv io glob shutil pickle itertools functools operator collections warnings math
-        Image array ndarray noop attrgetter itemgetter Counter OrderedDict defaultdict namedtuple copy deepcopy
-        SimpleNamespace datetime range_of ifnone compose partial Path L pd np plt torch nn F Tensor tensor'''.split()
+    names = '''os re sys random time json csv io glob shutil pickle itertools functools operator collections
+        warnings math Image array ndarray noop attrgetter itemgetter Counter OrderedDict defaultdict namedtuple
+        copy deepcopy SimpleNamespace
+        datetime range_of ifnone compose partial Path L pd np plt torch nn F Tensor tensor'''.split()
     scope = {}
     exec('from course_lib.all import *', scope)
     assert [o for o in names if o not in scope] == []

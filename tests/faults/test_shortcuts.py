@@ -188,7 +188,8 @@ def test_what_is_no_picture_is_not_kept(host, tmp_path, monkeypatch, how, why):
     assert names == [] and '1 of 1 addresses gave no picture' in told and f'/{how}/x.png' in told and why in told
     assert time.time() - start < 10
 
-@pytest.mark.parametrize('url', ['file:///etc/passwd', 'ftp://host/x.png', '/etc/passwd', 'x.png', 'data:image/png;base64,'])
+@pytest.mark.parametrize('url', [
+    'file:///etc/passwd', 'ftp://host/x.png', '/etc/passwd', 'x.png', 'data:image/png;base64,'])
 def test_only_http_is_asked(tmp_path, url):
     assert fetched(tmp_path/'p', url)[0] == [] and 'http or https' in fetched(tmp_path/'p', url)[1]
 
@@ -209,7 +210,8 @@ def test_names_are_kept_if_asked_for(host, tmp_path):
 
 def test_lists_of_addresses(host, tmp_path):
     file = tmp_path/'urls.txt'
-    file.write_text(f'{host.url}/good/1.png\n\n  {host.url}/good/2.png \n{host.url}/good/1.png\n{host.url}/good/3.png\n')
+    good = f'{host.url}/good'
+    file.write_text(f'{good}/1.png\n\n  {good}/2.png \n{good}/1.png\n{good}/3.png\n')
     download_images(tmp_path/'p', url_file=file, max_pics=2, n_workers=1)
     assert sorted(host.asked) == ['/good/1.png', '/good/2.png'] and len(get_files(tmp_path/'p')) == 2
     download_images(tmp_path/'q', file)
