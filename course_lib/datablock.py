@@ -19,6 +19,7 @@ from .tables import *
 from .checkpoint import Described
 from .functions import as_step, made, our_classes, transform_list
 from .fused import earlier, fuse
+from .first_batch import settled, with_first_batch
 from .dataloaders import *
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
@@ -588,7 +589,7 @@ def summary(self:DataBlock,
     print(f'\nTransforms of the batch: {after_batch}')
     samples = [after_item(dsets.train[i]) for i in range(min(bs, len(dsets.train)))]
     b = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, tell_all)
-    _walk_pipeline(after_batch, b)
+    _walk_pipeline(settled(after_batch, b), b)
     if show_batch: self.dataloaders(source, bs=bs).show_batch()
 
 # %% ../nbs/03_datablock.ipynb #1de6d254
@@ -647,6 +648,7 @@ def add_tfms(self:DataLoaders,
     for k,dl in enumerate(self.loaders):
         pipe = getattr(dl, event) or Pipeline(split_idx=min(k, 1))
         setattr(dl, event, pipe.add(tfms))
+    self.loaders = with_first_batch(self.loaders)
 
 # %% ../nbs/03_datablock.ipynb #1d43168d
 class ColReader:

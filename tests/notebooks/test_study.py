@@ -518,6 +518,13 @@ def test_check_has_a_status(place, capsys, there, status):
     for args in ['--check'], ['my copies', '--check']: assert course_lab(args) == status
     assert all(line.endswith(('.', '"')) for line in capsys.readouterr().out.splitlines())
 
+def test_the_check_needs_no_package():
+    "What is asked whether torch is there must not need it to be there."
+    code = ('import sys; before = {*sys.modules}; import course_lib.study; '
+            'print({o.split(".")[0] for o in {*sys.modules} - before} - {*sys.stdlib_module_names})')
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "{'course_lib'}"
+
 # ------------------------------------------------------------------ the start
 
 @pytest.fixture
@@ -555,6 +562,10 @@ def test_authors_get_the_originals(started):
     course_lab([str(NBS)])
     assert started[-1][:2] == [f'--ServerApp.root_dir={ROOT}', '--LabApp.default_url=/lab/tree/nbs/index.ipynb']
     assert NBS.stat().st_mtime == before and not (NBS/'.course.json').exists()
+
+def test_git_and_ruff_leave_copies_alone():
+    assert '/work/' in (ROOT/'.gitignore').read_text().splitlines()
+    assert '"work"' in (ROOT/'ruff.toml').read_text()
 
 def test_in_a_checkout_all_of_it_is_served():
     args = lab_arguments(ROOT/'my work', True)
