@@ -5,7 +5,6 @@ The values are recorded (`small_things.json`, by `bench/parity.py record`), so t
 import re
 import matplotlib, pytest
 matplotlib.use('agg')
-import matplotlib.pyplot as plt
 from course_lib import all as course
 from tests.conformance import small_things
 from tests.conformance.small_things import TABLE, differs, raised, run, same, things
@@ -13,11 +12,6 @@ from tests.helpers import NBS, prose
 
 THINGS, RECORDED, DIFFERS = dict(things()), small_things.recorded(), differs()
 WAITS = TABLE['waits']['for']
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close('all')
 
 def marks(name): return pytest.mark.xfail(reason='not there yet') if name in WAITS else ()
 
