@@ -456,6 +456,15 @@ def test_several_are_put_right_at_once(place):
     assert found.count(' is missing: ') == 3 and 'gradio' not in found and 'pytest' not in found
     assert re.search(r'"torch[^"]*" "pandas[^"]*" "jupyterlab[^"]*"$', found)
 
+def test_packages_that_do_not_go_with_each_other(place, monkeypatch):
+    needs = {'course_lib': [*NEEDS, 'torchvision>=0.21,<1'],
+             'torchvision': ['torch==2.6.0', 'numpy', 'gdown; extra == "gdown"']}
+    place(NEEDS, HAS | {'torchvision': '0.21.0'})
+    monkeypatch.setattr(metadata, 'requires', lambda name: needs.get(name))
+    said, remedy = (said for fine,said in installation('work') if not fine)
+    assert said == 'For torchvision, torch 2.13.0+cpu is too new: needed is exactly 2.6.0.'
+    assert remedy.endswith('pip install "torch==2.6.0"')
+
 @pytest.mark.parametrize('there', [HAS, HAS | {'torch': '2.6'}, HAS | {'pandas': '3.1.0rc1'}, {**HAS, 'gradio': '5'}])
 def test_what_will_do_is_not_complained_about(place, there): assert place(NEEDS, there) == ''
 
@@ -498,7 +507,7 @@ def test_no_permission(monkeypatch, tmp_path):
 def test_little_room(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(2**33, 2**33, 20*2**20))
     fine, said = study._about_folder('It', tmp_path/'not'/'there yet')
-    assert not fine and 'only 20 MB are free' in said and not (tmp_path/'not').exists()
+    assert not fine and 'of 500 MB that it needs only 20 are free' in said and not (tmp_path/'not').exists()
 
 def test_samples_that_are_not_drawn_are_no_fault(place, home):
     place(NEEDS, HAS)
@@ -582,9 +591,10 @@ def test_another_version_than_wished_may_do(place, started, capsys):
     course_lab([])
     assert 'pandas 4.0 is too new' in capsys.readouterr().out and started[-1]
 
-def test_samples_that_cannot_be_drawn_end_it(started, monkeypatch, tmp_path):
+def test_samples_that_cannot_be_drawn_end_it(started, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(subprocess, 'call', lambda command: 7)
     assert course_lab([]) == 7 and not (tmp_path/'work').exists()
+    assert '`course_lab --check` says' in capsys.readouterr().out
 
 @pytest.mark.parametrize('folder,said', [('file', 'a file is where'), (str(NBS/'lib'), 'among the originals')])
 def test_nowhere_to_copy_to(started, capsys, tmp_path, folder, said):
