@@ -18,7 +18,8 @@ from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
-from .metrics import add_batch, column_heads, mk_metric, value_of
+from .scores import add_batch, value_of
+from .metrics import column_heads, mk_metric
 from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
