@@ -365,7 +365,7 @@ def set_hyper(self:Learner, name:str, value):
         if name == 'lr': g['lr'] = v
         elif name == 'wd' and g['decay']: g['weight_decay'] = v
         elif name == 'mom' and 'betas' in g: g['betas'] = (v, g['betas'][1])
-        elif name == 'mom' and 'momentum' in g: g['momentum'] = v
+        elif name == 'mom' and g.get('momentum'): g['momentum'] = v
 
 # %% ../nbs/07_learner.ipynb #10bf4780
 @patch
