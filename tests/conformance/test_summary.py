@@ -158,3 +158,9 @@ def test_loaders_of_torch_and_of_a_block():
     block = DataBlock((ImageBlock, CategoryBlock), get_x=lambda i: np.zeros((8, 8, 3), 'uint8'), get_y=lambda i: i % 2)
     dls = block.dataloaders(range(10), bs=4, device='cpu', num_workers=0)
     assert 'Input shape: 4 x 3 x 8 x 8' in str(Learner(dls, net()).summary())
+
+def test_layers_without_parameters_that_are_not_called_are_left_out():
+    "timm's models have many: places for what another variant has there."
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    model[1].spare = nn.Identity()
+    assert '(not called)' not in str(learner(model).summary())
