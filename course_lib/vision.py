@@ -124,7 +124,7 @@ class Normalize(SampleTransform):
     def from_stats(cls, mean, std, **kw): return cls(mean, std)
 
     def apply(self, x, drawn):
-        return (x - self.mean.to(x.device)) / self.std.to(x.device) if is_floats(x) else x
+        return (x - self.mean.to(x.device)).div_(self.std.to(x.device)) if is_floats(x) else x
 
     def to_data(self):
         data = super().to_data()
