@@ -29,10 +29,14 @@ from .tables import *
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .more_pictures import PILImageBW, CropPad, RandomErasing
 from .doctor import verify_images
 from .losses import *
 from .metrics import *
+from .more_metrics import *
 from .learner import *
+import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
+from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *
 from .transfer import *
 from .augment import *

@@ -21,11 +21,13 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_same_entries', 'warn_of_unused', 'kind_of_item', 'check_new_items', 'no_way_for', 'about_getter',
            'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range',
            'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice',
-           'check_picture_to_cut', 'check_crop', 'check_stds', 'check_same_shape', 'check_same_items',
-           'check_class_numbers', 'Looking', 'looking', 'check_targets_finite', 'check_targets_between',
-           'check_known_classes', 'check_class_weights', 'check_weights_fit', 'check_one_target', 'ask_for_a_loss',
-           'check_columns', 'check_average', 'check_zeros_and_ones', 'check_thresh', 'check_labels',
-           'warn_of_probabilities', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
+           'check_picture_to_cut', 'check_crop', 'check_stds', 'check_both_stats', 'check_colours',
+           'normalize_in_words', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'looking',
+           'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
+           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight',
+           'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
+           'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
            'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
            'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
            'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate',
@@ -35,16 +37,19 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
            'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
            'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
-           'check_base_lr', 'check_dropouts', 'outputs_for', 'warn_of_other_stats', 'real_numbers', 'check_points',
-           'check_point_counts', 'check_point_has_picture', 'warn_of_points', 'are_shares', 'stand_for_absent',
-           'warn_of_values', 'check_has_way_back', 'check_way_back', 'check_for_each_photo', 'check_pairs',
-           'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms', 'mirrors', 'UnknownShape',
-           'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name', 'check_pose_exists',
-           'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera', 'check_frame_size',
-           'check_as_many_points', 'check_made_of_data', 'check_same_layers', 'transform_is_code',
-           'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
-           'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
-           'check_layer_sizes', 'check_answers']
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
+           'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
+           'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
+           'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
+           'mirrors', 'UnknownShape', 'check_batch_of_points', 'check_magnitude', 'check_crop_size', 'check_frame_name',
+           'check_pose_exists', 'check_cal_exists', 'rows_of_numbers', 'check_pose', 'check_cal', 'check_before_camera',
+           'check_frame_size', 'check_as_many_points', 'check_interprets', 'check_has_losses', 'check_top',
+           'check_ranks', 'check_draws_items', 'check_class_targets', 'check_class_names', 'check_erasing',
+           'check_n_passes', 'check_share', 'check_augments', 'check_targets_stay', 'warn_of_no_change',
+           'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels', 'check_own_loader',
+           'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
+           'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
+           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
@@ -983,6 +988,34 @@ def check_stds(std):
     if (std > 0).all(): return std
     raise ValueError(f"Standard deviations must be above 0, but are {std.flatten().tolist()}.")
 
+# %% ../nbs/lib/checks.ipynb #d23d858c
+def check_both_stats(mean, std) -> bool:
+    "Are both missing? Raises `TypeError` if only one of mean and deviation is given."
+    if (mean is None) == (std is None): return mean is None
+    raise TypeError(f"Normalize needs the {'mean' if mean is None else 'deviation'} too: `Normalize(mean, std)`; or "
+                    "neither, `Normalize()`, to take both from a batch.")
+
+def check_colours(
+    x,       # Pictures
+    norm,    # A `Normalize`
+    axis=-3, # The axis of `x` that is about colours
+):
+    "Pictures for a `Normalize` that has statistics: for each colour, or one number for all. Raises `ValueError`."
+    if norm.waits:
+        raise ValueError("Normalize() has no mean and no deviation yet: they are taken from a batch when `DataLoaders` "
+                         "are made. Elsewhere give them: `Normalize.from_stats(mean, std)`.")
+    n, c = norm.mean.numel(), x.shape[axis]
+    if n in (1, c): return x
+    raise ValueError(f"Normalize has {n} means, but these pictures have {c} colour{'s'*(c > 1)}: give one number for "
+                     "each, or let `Normalize()` take them from a batch.")
+
+def normalize_in_words(norm) -> str:
+    "How a `Normalize` prints itself: numbers that nobody has given are shown."
+    if norm.waits: return 'Normalize(by a batch to come)'
+    if not norm.from_batch: return 'Normalize'
+    mean, std = [', '.join(f'{v:.3f}' for v in o.flatten().tolist()) for o in (norm.mean, norm.std)]
+    return f'Normalize(mean {mean}; deviation {std})'
+
 # %% ../nbs/lib/checks.ipynb #84b7ac00
 def check_same_shape(inputs, targets):
     "Raise `ValueError` unless both have the same shape."
@@ -1172,9 +1205,74 @@ def _look_like_probabilities(inp):
 def warn_of_probabilities(inp):
     "Warn, at the line that called the metric, if what is taken for activations look like probabilities."
     if not (Looking.waits and Looking.warns and inp.numel()) or not _look_like_probabilities(inp): return
-    warnings.warn(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
-                  "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
-                  "`sigmoid=False`; if they come from the model, let it end without a sigmoid.", stacklevel=4)
+    warn_outside(f"All {inp.numel()} predictions lie within 0..1, as probabilities do. As activations they all mean "
+                 "'there': a second sigmoid makes 0.5 to 0.73 of them. If they come from `get_preds`, say "
+                 "`sigmoid=False`; if they come from the model, let it end without a sigmoid.")
+
+# %% ../nbs/lib/checks.ipynb #4d1934a7
+def check_sample_weight(
+    sample_weight, # A list, an array or a tensor
+    n:int,         # The number of items
+) -> Tensor:       # [n], float64
+    "The weights of the items. Raises `ValueError` unless there is a number from 0 up for each, and not all are 0."
+    try: w = torch.as_tensor(np.asarray(to_cpu(sample_weight), dtype=np.float64)).reshape(-1)
+    except (TypeError, ValueError): w = tensor([])
+    if len(w) != n:
+        raise ValueError(f'sample_weight={brief(sample_weight, 60)}: {n} numbers are expected, one for each item that '
+                         'is scored, in the order of the data set.')
+    odd = ~(w.isfinite() & (w >= 0))
+    if odd.any() or not w.any():
+        what = f'that of item {int(odd.nonzero()[0])} is {w[odd][0].item():g}' if odd.any() else 'all are 0'
+        raise ValueError(f'sample_weight must be numbers from 0 up, and not all 0, but {what}.')
+    return w
+
+# %% ../nbs/lib/checks.ipynb #9664303b
+def check_pos_label(pos_label):
+    "Raise `ValueError` unless a class that is there is a 1, as in each table of several labels."
+    if pos_label is None or pos_label == 1: return
+    raise ValueError(f'pos_label={brief(pos_label)}: with several labels a 1 means that the class is there. To score '
+                     'what is absent, turn both around: `f(-pred, 1 - targ)`. For some of the classes, say labels=.')
+
+def check_beta(beta) -> float:
+    "Raise `ValueError` unless `beta` is a number from 0 up."
+    if isinstance(beta, (int, float, np.number)) and not isinstance(beta, bool) and beta >= 0: return float(beta)
+    raise ValueError(f'beta={brief(beta)}: a number from 0 up is expected. Above 1 recall counts more than precision, '
+                     'below 1 less.')
+
+def check_max_fpr(max_fpr) -> float:
+    "Raise `ValueError` unless `max_fpr` is a share of the items without the class, or `None` for all."
+    if max_fpr is None: return 1.
+    if isinstance(max_fpr, (int, float, np.number)) and 0 < max_fpr <= 1: return float(max_fpr)
+    raise ValueError(f'max_fpr={brief(max_fpr)}: a share above 0, and at most 1, is expected.')
+
+# %% ../nbs/lib/checks.ipynb #8b5a9fb3
+def check_two_classes(
+    n:int,     # How many there are
+    pos_label, # The number of the one that is scored
+    instead,   # What to do with more
+):
+    "Raise `ValueError` unless there are two classes, of which `pos_label` is one."
+    if n != 2: raise ValueError(f'This metric scores one class of two, but the predictions have {n}. {instead}')
+    if pos_label in (0, 1): return
+    raise ValueError(f'pos_label={brief(pos_label)}: the number of a class, 0 or 1, is expected.')
+
+def check_k(k, n:int) -> int:
+    "Raise `ValueError` unless among `n` classes there are `k` best."
+    if isinstance(k, (int, np.integer)) and 1 <= k <= n: return k
+    raise ValueError(f'k={brief(k)}: the predictions have {n} classes, so a number from 1 to {n} is expected.')
+
+def check_activation_name(name, known) -> str:
+    "Raise `ValueError` unless `name` is one of `known`."
+    if name in list(known): return name
+    raise ValueError(f'activation={brief(name)}: expected one of {", ".join(map(repr, known))}.')
+
+def check_flat(pred, targ):
+    "Raise `ValueError` unless predictions and targets can both be put in one row."
+    if isinstance(pred, Tensor) and isinstance(targ, Tensor) and _same_items(pred, targ): return
+    shapes = ' and '.join(str(tuple(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in (pred, targ))
+    raise ValueError(f'This metric puts predictions and targets in one row each, but they are {shapes}. For a function '
+                     'that wants them as they are, say flatten=False; for the number of the likeliest class, '
+                     'dim_argmax=-1.')
 
 # %% ../nbs/lib/checks.ipynb #c77115ad
 def one_number(v, name):
@@ -1663,6 +1761,19 @@ def outputs_for(
     what = 'classes' if hasattr(dls, 'vocab') else 'numbers to predict for an item'
     raise ValueError(f"n_out={n_out}, but these data have {c} {what}. Leave `n_out` out, or pass n_out={c}.")
 
+# %% ../nbs/lib/checks.ipynb #2eaae674
+def check_three_colours(dls, n_in:int):
+    "Pictures with the three colours that a vision model takes. Raises `ValueError`."
+    if n_in != 3:
+        raise ValueError(f"n_in={n_in}: here a model takes three colours. Grey pictures, opened with `ImageBlock`, "
+                         "have three equal ones; or make a model of your own, `Learner(dls, model)`.")
+    columns = getattr(getattr(dls, 'train_ds', None), 'columns', [])
+    kind = columns[0].find('cls') if columns and hasattr(columns[0], 'find') else None
+    if getattr(kind, 'colours', 'RGB') == 'RGB': return
+    raise ValueError("These pictures have one colour (PILImageBW), and the model takes three. Open them with "
+                     "`ImageBlock` as it is: grey ones have three equal colours then. Or make a model of your own, "
+                     "`Learner(dls, model)`, whose first layer takes one.")
+
 # %% ../nbs/lib/checks.ipynb #966bc466
 def warn_of_other_stats(
     old, # The `Normalize` that the data have
@@ -1896,6 +2007,100 @@ def check_as_many_points(pred, targ):
     raise ValueError(f'{list(pred.shape)} are other points than {list(targ.shape)}: '
                      'as many are expected as there are targets.')
 
+# %% ../nbs/lib/checks.ipynb #672e9037
+def check_interprets(learn):
+    "A learner with data and a loss. Raises `TypeError` or `ValueError`."
+    if not hasattr(learn, 'loss_func'):
+        raise TypeError(f"A Learner is expected, not a {type(learn).__name__}: an exported model has neither a loss "
+                        "nor items with targets. Make a learner with loaders that have them: "
+                        "`Learner(dls, predictor.model)`.")
+    if learn.loss_func is not None: return learn
+    raise ValueError("This learner has no loss, so no item is worse than another. Set `learn.loss_func`.")
+
+def check_has_losses(losses):
+    "A loss for each item. Raises `ValueError` if there are none, since the loader has no targets."
+    if losses is not None: return losses
+    raise ValueError("This loader gives no targets, so there is no loss to sort its items by. "
+                     "For new items with labels: `dls.test_dl(items, with_labels=True)`.")
+
+# %% ../nbs/lib/checks.ipynb #7c76b5aa
+def check_top(k, n:int) -> int:
+    "How many of `n` items are asked for; all if `None`. Raises `ValueError` or `TypeError`."
+    if k is None: return n
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"k={k!r}: how many items is expected, a whole number.")
+    if 1 <= k <= n: return int(k)
+    raise ValueError(f"k={k}: there are {n} items, so take k from 1 to {n}.")
+
+def check_ranks(ranks, n:int) -> list:
+    "Places in a list of `n` items. Raises `ValueError` if there are none, or there is no such place."
+    found = [operator.index(r) for r in ranks]
+    odd = [r for r in found if not -n <= r < n]
+    if found and not odd: return found
+    raise ValueError("No items are asked for: the list is empty." if not found else
+                     f"There is no item {odd[0]}: there are {n}, so places go from 0 to {n-1}.")
+
+def check_draws_items(dl):
+    "A loader whose samples can be loaded again, and read. Raises `TypeError`."
+    if hasattr(dl, 'decode_batch') and hasattr(dl, 'dataset'): return dl
+    raise TypeError(f"Single items cannot be shown from a {type(dl).__name__}: take the loaders of a `DataBlock`.")
+
+# %% ../nbs/lib/checks.ipynb #cec528fd
+def check_class_targets(kind:str) -> str:
+    "'category' or 'multicategory'. Raises `ValueError` for another kind of targets."
+    if kind in ('category', 'multicategory'): return kind
+    raise ValueError(f"ClassificationInterpretation is about one target that is a label, or several labels, but here "
+                     f"it is: {kind}. For the worst items of any kind: `Interpretation.from_learner`.")
+
+def check_class_names(names, n) -> list:
+    "A name for each of `n` classes. Raises `ValueError`."
+    if names is None:
+        raise ValueError(f"The classes have no names here. Give them{f', {n} of them' if n else ''}: "
+                         "`ClassificationInterpretation.from_learner(learn, vocab=[...])`.")
+    if n in (None, len(names)): return names
+    raise ValueError(f"The model has {n} outputs, but there are {len(names)} names of classes: {brief(list(names))}.")
+
+# %% ../nbs/lib/checks.ipynb #2f696e57
+def check_erasing(p, sl, sh, min_aspect, max_count):
+    "Settings of random erasing that make sense. Raises `ValueError`."
+    if not 0 <= p <= 1: raise ValueError(f"p={p}: a probability is expected, 0 to 1.")
+    if not 0 <= sl <= sh <= 1:
+        raise ValueError(f"sl={sl}, sh={sh}: parts of the area are expected, 0 <= sl <= sh <= 1.")
+    if not 0 < min_aspect <= 1:
+        raise ValueError(f"min_aspect={min_aspect}: the smallest height / width is expected, above 0, 1 at most.")
+    if isinstance(max_count, int) and max_count >= 1: return
+    raise ValueError(f"max_count={max_count!r}: how many rectangles at most is expected, 1 or more.")
+
+# %% ../nbs/lib/checks.ipynb #bdc3e802
+def check_n_passes(n) -> int:
+    "How many augmented passes, 1 or more. Raises `ValueError`."
+    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1: return int(n)
+    raise ValueError(f"n={n!r}: how often to augment each item is expected, a whole number from 1.")
+
+def check_share(beta):
+    "The share of the plain prediction, 0 to 1, or `None`. Raises `ValueError`."
+    if beta is None or isinstance(beta, (int, float)) and 0 <= beta <= 1: return beta
+    raise ValueError(f"beta={beta!r}: the share of the plain prediction is expected, 0 to 1; or `None` for both.")
+
+def check_augments(dl):
+    "A loader that knows the transforms of training. Raises `TypeError`."
+    if any(hasattr(getattr(dl, o, None), 'for_split') for o in ('after_item', 'after_batch')): return dl
+    raise TypeError(f"`tta` shows each item as in training, but this {type(dl).__name__} does not know how that is: "
+                    "take the loaders of a `DataBlock`, or `dls.test_dl(items)`.")
+
+def check_targets_stay(stay:bool):
+    "Augmentation that leaves the targets where they are. Raises `ValueError`."
+    if stay: return
+    raise ValueError("The augmentation moves the points (or other targets) along with the picture, each time to "
+                     "another place: predictions in different places cannot be averaged. Take changes that move "
+                     "nothing, `tta(item_tfms=Resize(..., 'squish'), batch_tfms=[Brightness(), Contrast()])`; or "
+                     "`get_preds`.")
+
+def warn_of_no_change():
+    "Warn that augmentation changed nothing."
+    warn_outside("`tta` has averaged predictions that are all the same: nothing in these data's transforms is drawn by "
+                 "chance. Give `batch_tfms=aug_transforms()`.")
+
 # %% ../nbs/lib/checks.ipynb #252570dc
 def _model_is_code(why):
     return ValueError(f"This model cannot be described by data alone: {why}. "
@@ -1918,6 +2123,32 @@ def check_same_layers(
 ):
     "Raise `ValueError` unless both are printed alike, layer by layer."
     if repr(again) != repr(model): raise _model_is_code('it was changed after `vision_learner` had made it')
+
+# %% ../nbs/lib/checks.ipynb #969df837
+def check_picture_list(items):
+    "Pictures in a list. Raises `TypeError`."
+    if isinstance(items, (str, os.PathLike, bytes)):
+        raise TypeError("A list of pictures is expected; for one: `[picture]`, or `predict(picture)`.")
+    if not hasattr(items, 'columns'): return items
+    raise TypeError("A list of pictures is expected, not a table: the file of a model does not say which column names "
+                    "them. Give them, such as `[folder/f for f in df['fname']]`.")
+
+def check_without_labels(with_labels:bool):
+    "No labels are asked for. Raises `ValueError`."
+    if not with_labels: return
+    raise ValueError("with_labels=True: what makes labels of items is code, and is not in the file of a model. "
+                     "Score it with the loaders of a `DataBlock`: `Learner(dls, predictor.model).validate()`.")
+
+def check_own_loader(dl, dls):
+    "A loader that `dls.test_dl` has made, whose pictures are as the model expects them. Raises `ValueError`."
+    if getattr(dl, 'after_batch', None) is dls.after_batch: return dl
+    raise ValueError("This loader is not of this model: its pictures may be cut or normalised in another way. "
+                     "Take `predictor.dls.test_dl(pictures)`.")
+
+def check_has_no_data(k:str):
+    "Raise `AttributeError` for the attribute `k` of what a model from a file knows of its data."
+    raise AttributeError(f"A model from a file has no data, so its `dls` has no {k!r}: it has `vocab`, `c` and "
+                         "`test_dl(pictures)`.")
 
 # %% ../nbs/lib/checks.ipynb #eefeecac
 def transform_is_code(

@@ -216,8 +216,8 @@ def copies_folder() -> Path:
 def _name_of(asked, folder):
     "What `asked` means: a name, or the path of a copy."
     path = Path(asked).resolve()
-    is_copy = path.suffix == '.ipynb' and folder in path.parents
-    return path.relative_to(folder).as_posix() if is_copy else asked
+    name = path.relative_to(folder).as_posix() if folder in path.parents else ''
+    return name if name and (originals()/name).is_file() else asked
 
 def course_reset(
     args=None # Names; those of the command line if `None`

@@ -19,6 +19,7 @@ from .tables import *
 from .checkpoint import Described
 from .functions import as_step, made, our_classes, transform_list
 from .fused import as_few_steps, earlier, fuse
+from .first_batch import settled, with_first_batch
 from .dataloaders import *
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
@@ -39,7 +40,7 @@ def RandomSplitter(
 def as_list(g) -> list:
     "`g` as a list, if it is not one already; `None` is an empty one."
     if g is None: return []
-    return list(g) if not isinstance(g, str) and hasattr(g, '__iter__') else [g]
+    return list(g) if not isinstance(g, (str, type)) and hasattr(g, '__iter__') else [g]
 
 def _is_on(values, col, on):
     mask = values.isin(check_on(values, col, on))
@@ -297,6 +298,7 @@ class SampleTransform(Described):
         return x
 
     def __call__(self, sample, split_idx=None): # A tuple, or one value
+        if split_idx is not None and self.split_idx not in (None, split_idx): return sample
         if not isinstance(sample, tuple): return self((sample,), split_idx)[0]
         drawn = self.draw(sample, train=not split_idx)
         return tuple(self.apply(x, drawn) for x in sample)
@@ -588,7 +590,7 @@ def summary(self:DataBlock,
     print(f'\nTransforms of the batch: {after_batch}')
     samples = [after_item(dsets.train[i]) for i in range(min(bs, len(dsets.train)))]
     b = _walk(f'collecting {len(samples)} samples in a batch', collate, samples, tell_all)
-    _walk_pipeline(after_batch, b)
+    _walk_pipeline(settled(after_batch, b), b)
     if show_batch: self.dataloaders(source, bs=bs).show_batch()
 
 # %% ../nbs/03_datablock.ipynb #1de6d254
@@ -647,6 +649,7 @@ def add_tfms(self:DataLoaders,
     for k,dl in enumerate(self.loaders):
         pipe = getattr(dl, event) or Pipeline(split_idx=min(k, 1))
         setattr(dl, event, pipe.add(tfms))
+    self.loaders = with_first_batch(self.loaders)
 
 # %% ../nbs/03_datablock.ipynb #1d43168d
 class ColReader:

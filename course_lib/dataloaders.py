@@ -12,6 +12,7 @@ from itertools import chain
 from .core import *
 from .ahead import load_ahead, stack
 from .draws import own_draws
+from .first_batch import with_first_batch
 from .checks import *
 from .tables import *
 
@@ -298,7 +299,7 @@ class DataLoaders:
         path='.',    # A folder for what training writes
         device=None, # Where batches go; `None`: as the loaders say
     ):
-        self.loaders, self.path = list(check_some_loader(loaders)), Path(path)
+        self.loaders, self.path = with_first_batch(check_some_loader(loaders)), Path(path)
         if device is not None: self.to(device)
 
     def __getitem__(self, k): return self.loaders[k]

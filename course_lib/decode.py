@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['pad_modes', 'naming', 'orientation', 'grey_bytes', 'on_white', 'upright_rgb', 'has_notes', 'plain_jpeg_size',
            'read_whole', 'read_source', 'Encoded', 'open_source', 'power_of_two', 'times_smaller', 'cut_and_scale',
-           'image_part', 'LazyImage', 'picture_bytes', 'padded_part']
+           'pixels_of', 'image_part', 'in_mode', 'LazyImage', 'picture_bytes', 'padded_part']
 
 # %% ../nbs/lib/decode.ipynb #57b8c7c9
 import io, struct
@@ -146,6 +146,7 @@ def open_source(
 ) -> Encoded | Image.Image:
     "What is to be decoded as `Encoded`; what is decoded already as an RGB, upright Pillow image."
     if isinstance(source, Tensor): source = to_cpu(source).numpy()
+    if isinstance(source, np.ndarray) and source.shape[2:] == (1,): source = source[..., 0] # grey
     if isinstance(source, np.ndarray): return upright_rgb(Image.fromarray(check_pixels(source)))
     if not isinstance(source, Image.Image): return Encoded(*read_source(source))
     with naming('this image'): return upright_rgb(source, orientation(source))
@@ -204,13 +205,19 @@ def array(self:Encoded,
     except ValueError: return None
 
 # %% ../nbs/lib/decode.ipynb #c36d41ae
+def pixels_of(
+    im, # A Pillow image, in colour or grey
+) -> np.ndarray: # [h,w,3], or [h,w,1]
+    "The pixels of `im` as uint8, of which it does not know: they may be changed."
+    return np.array(im).reshape(im.height, im.width, -1)
+
 def image_part(
     im,  # A Pillow image
     box, # (left, top, right, bottom), whole pixels
-) -> np.ndarray: # [h,w,3]
+) -> np.ndarray: # [h,w,3], or [h,w,1]
     "The part `box` of `im` as uint8; what reaches over its edges is left out."
     left, top, right, bottom = box
-    return np.array(im.crop((left, top, min(right, im.width), min(bottom, im.height))))
+    return pixels_of(im.crop((max(0, left), max(0, top), min(right, im.width), min(bottom, im.height))))
 
 @patch
 def part(self:Encoded,
@@ -226,9 +233,14 @@ def part(self:Encoded,
     return np.ascontiguousarray(a[top:bottom, left:right])
 
 # %% ../nbs/lib/decode.ipynb #25666f20
+def in_mode(im, mode:str):
+    "The Pillow image `im` in this mode; itself if it is."
+    return im if im.mode == mode else im.convert(mode)
+
 class LazyImage(Image.Image):
     "An RGB Pillow image, upright, whose file is read at once and decoded when its pixels are needed."
     encoded = None # its file, until it is decoded
+    colours = 'RGB' # Pillow's mode; a subclass may have 'L', which is grey
 
     @classmethod
     def create(cls,
@@ -237,16 +249,16 @@ class LazyImage(Image.Image):
         "Raises `OSError` for what is missing or no picture; what is cut short raises when it is decoded."
         if isinstance(fn, cls): return fn
         self, source = cls(), open_source(fn)
-        self._mode, self._size = 'RGB', source.size
+        self._mode, self._size = cls.colours, source.size
         if isinstance(source, Encoded): self.encoded = source
-        else: self.im = source.im
+        else: self.im = in_mode(source, cls.colours).im
         return self
 
     def load(self):
         "Decode the picture, the first time that its pixels are needed."
         if self.encoded is not None:
             im, _ = self.encoded.decode()
-            self.im, self._size, self.encoded = im.im, im.size, None
+            self.im, self._size, self.encoded = in_mode(im, self.colours).im, im.size, None
         return super().load()
 
 # %% ../nbs/lib/decode.ipynb #1d1f1f22
@@ -279,7 +291,9 @@ def decoded(self:LazyImage,
 ) -> tuple:
     "(picture, k): `k` times smaller, k = 2, 4 or 8, if its file allows that; else the picture itself and 1."
     k = power_of_two(shrink)
-    if k > 1 and self.is_jpeg: return self.encoded.decode(k)
+    if k > 1 and self.is_jpeg:
+        im, k = self.encoded.decode(k)
+        return in_mode(im, self.colours), k
     self.load()
     return self, 1
 
@@ -315,7 +329,9 @@ def part(self:LazyImage,
     k=1, # How many times smaller: 1, 2, 4 or 8
 ) -> np.ndarray: # [h,w,3]
     "The part `box` as uint8, decoded `k` times smaller if that is possible."
-    return image_part(self, box) if self.encoded is None else self.encoded.part(box, k)
+    if self.encoded is None: return image_part(self, box)
+    a = self.encoded.part(box, k)
+    return a if self.colours == 'RGB' else pixels_of(in_mode(Image.fromarray(a), self.colours))
 
 @patch
 def resize(self:LazyImage,
@@ -331,10 +347,10 @@ pad_modes = dict(zeros='constant', border='edge', reflection='reflect') # fastai
 
 def padded_part(
     im,         # A picture
-    box,        # (left, top, right, bottom), whole numbers; none of its sides lies inside the picture
+    box,        # (left, top, right, bottom), whole numbers
     mode='zeros', # What lies outside: 'zeros', 'border' or 'reflection'
-) -> np.ndarray: # [h,w,3]
+) -> np.ndarray: # [h,w,3], or [h,w,1]
     "The part `box` of `im` as uint8, filled up where it reaches over the edges."
     left, top, right, bottom = box
     beyond = (max(0, -top), max(0, bottom-im.height)), (max(0, -left), max(0, right-im.width)), (0, 0)
-    return np.pad(np.asarray(im), beyond, mode=pad_modes[mode])
+    return np.pad(image_part(im, box), beyond, mode=pad_modes[mode])

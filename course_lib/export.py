@@ -7,18 +7,19 @@ __all__ = ['as_data', 'build_model', 'describe_model', 'describe_steps', 'build_
            'describe', 'Predictor', 'read_export', 'load_learner']
 
 # %% ../nbs/14_export.ipynb #b66d746d
-import json, os
+import json
 import course_lib
-from .cores import n_cores
 from .core import *
 from .checks import (
-    check_answers, check_description, check_layer_sizes, check_made_of_data, check_pictures_with_target,
-    check_plain_labels, check_same_layers, check_target_kind, check_thresholds, naming_nonsense, naming_other_files,
-    one_label_only, transform_is_code)
+    check_answers, check_description, check_layer_sizes, check_made_of_data, check_own_loader,
+    check_pictures_with_target, check_plain_labels, check_same_layers, check_target_kind, check_thresholds,
+    naming_nonsense, naming_other_files, one_label_only, transform_is_code)
 from .checkpoint import check_weights
 from .dataloaders import *
 from .datablock import *
 from .vision import *
+from .more_pictures import * # transforms that a file may name
+from .new_pictures import NewPictures
 from .photo import as_given
 from .losses import activation_for, activations
 from .fits import dls_as_trained
@@ -131,7 +132,7 @@ class Predictor:
         self.vocab = None if d['vocab'] is None else L(d['vocab'])
         self._thresholds = check_thresholds(d['thresholds'], self.vocab) if d['target'] == 'multicategory' else None
         self._activation = activations[d['activation']]
-        self._items, self._batches = build_steps(d['item']), build_steps(d['batch'])
+        self.dls = NewPictures(self.vocab, d['n_out'], build_steps(d['item']), build_steps(d['batch']), self.device)
 
     def __repr__(self):
         d, names = self.description, '' if self.vocab is None else f" of {', '.join(map(str, self.vocab))}"
@@ -139,25 +140,22 @@ class Predictor:
 
 # %% ../nbs/14_export.ipynb #fc7452ea
 @patch
-def _loader(self:Predictor, items, bs):
-    if isinstance(items, (str, os.PathLike, bytes)):
-        raise TypeError("A list of pictures is expected; for one: `[picture]`, or `predict(picture)`.")
-    n_workers = 0 if len(items) == 1 else min(8, n_cores())
-    return DataLoader(Datasets(items, [OpenImage()]), bs, num_workers=n_workers, after_item=self._items,
-                      after_batch=self._batches, device=self.device)
-
-@patch
-def _outputs(self:Predictor, x):
-    with torch.no_grad(): return to_cpu(self.model(plain(x)))
+def _probabilities(self:Predictor, dl):
+    with torch.no_grad(): outputs = [to_cpu(self.model(plain(x))) for x, in dl]
+    return self._activation(torch.cat(outputs))
 
 # %% ../nbs/14_export.ipynb #0d52c727
 @patch
 def get_preds(self:Predictor,
-    items, # A list of pictures
-    bs=64, # How many at a time
-) -> Tensor:
+    items=None, # A list of pictures
+    bs=64,      # How many at a time
+    dl=None,    # Or a loader of `dls.test_dl`: then (probabilities, `None`) come back, as from a learner
+    with_decoded=False, # With `dl`: the decisions too?
+):
     "The probabilities (or numbers) `[n,c]` for several pictures, on the CPU, in their order."
-    return self._activation(torch.cat([self._outputs(x) for x, in self._loader(items, bs)]))
+    if dl is None: return self._probabilities(self.dls.test_dl(items, bs=bs))
+    preds = self._probabilities(check_own_loader(dl, self.dls))
+    return (preds, None, self._decide(preds)) if with_decoded else (preds, None)
 
 Predictor.predict_batch = Predictor.get_preds
 
@@ -166,7 +164,7 @@ Predictor.predict_batch = Predictor.get_preds
 def _decide(self:Predictor, probs):
     kind = self.description['target']
     if kind == 'multicategory': return probs > tensor(self._thresholds)
-    return probs.argmax() if kind == 'category' else probs
+    return probs.argmax(-1) if kind == 'category' else probs
 
 # %% ../nbs/14_export.ipynb #30a26038
 @patch
@@ -183,8 +181,8 @@ def predict(self:Predictor,
     item, # A picture
 ) -> tuple:
     "(names, or points in pixels of the photo that was given; the decision; probabilities), as `learn.predict`."
-    dl = self._loader([item], 1)
-    probs = self._activation(self._outputs(*dl.one_batch()))[0]
+    dl = self.dls.test_dl([item])
+    probs = self._probabilities(dl)[0]
     decision = self._decide(probs)
     return as_given(self._in_words(decision), decision, dl), decision, probs
 
@@ -205,7 +203,7 @@ def to(self:Predictor,
     device, # A `torch.device` or its name
 ) -> Predictor:
     "Move the model to `device`, and compute there."
-    self.device = torch.device(device)
+    self.device = self.dls.device = torch.device(device)
     place(self.model, self.device)
     return self
 

@@ -28,8 +28,8 @@ from .losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, activation_for
 def stats_of(dl) -> list|None:
     "(mean, deviation) of each `Normalize` of a loader; `None` if it is no loader of the course, and does not say."
     if not isinstance(dl, DataLoader) or not hasattr(dl.after_batch or Pipeline(), 'all_tfms'): return None
-    tfms = dl.after_batch.all_tfms if dl.after_batch else []
-    return [(t.mean.flatten().tolist(), t.std.flatten().tolist()) for t in tfms if isinstance(t, Normalize)]
+    tfms = [t for t in dl.after_batch.all_tfms if isinstance(t, Normalize)] if dl.after_batch else []
+    return [(t.mean.flatten().tolist(), t.std.flatten().tolist()) for t in tfms if not t.waits]
 
 # %% ../nbs/lib/fits.ipynb #4bad7a1e
 def targets_of(dl) -> list:

@@ -122,7 +122,7 @@ def pictures_again(
 ):
     "Bytes with the colours last, as in the course; all other numbers as floats in 0..1."
     check_picture_dims(out, given)
-    if out.dtype == torch.uint8 and out.shape[-3] == 3: return out.movedim(-3, -1)
+    if out.dtype == torch.uint8 and out.shape[-3] == given.shape[-3]: return out.movedim(-3, -1)
     if out.is_floating_point() and check_like_bytes(out) <= 1: return out.float()
     return out.float()/255
 

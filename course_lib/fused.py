@@ -32,7 +32,8 @@ def fuse(
     "The same work by fewer transforms: neighbours that have a faster equal are replaced by it."
     out = []
     for t in tfms:
-        join = _faster.get((type(out[-1]), type(t))) if out else None
+        waits = getattr(t, 'waits', False) # for a batch: its numbers are not known yet
+        join = _faster.get((type(out[-1]), type(t))) if out and not waits else None
         both = None if join is None else join(out[-1], t)
         if both is None: out.append(t)
         else: out[-1] = both
@@ -77,7 +78,7 @@ def line_of_bytes(
 ) -> Tensor: # [B,C,H,W] of float32, channels_last in memory
     "`x*scale + shift` for each colour, in one pass over the bytes."
     b, h, w, c = x.shape
-    scale, shift = [v.flatten().to(x.device).repeat(w) for v in (scale, shift)] # red, green, blue, red, ...
+    scale, shift = [v.flatten().to(x.device).expand(c).repeat(w) for v in (scale, shift)] # red, green, blue, red, ...
     return line_of_rows(x.reshape(b*h, w*c), scale, shift).view(b, h, w, c).permute(0, 3, 1, 2)
 
 # %% ../nbs/lib/fused.ipynb #0c87de75

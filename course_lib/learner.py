@@ -18,7 +18,7 @@ from .progress import FitProgress, SmoothLosses, clock, where_in_fit, where_spoi
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
-from .metrics import mk_metric, column_heads
+from .metrics import add_batch, column_heads, mk_metric, value_of
 from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
@@ -477,13 +477,13 @@ def before_validate(self:Recorder):
 def _after_valid_batch(self:Recorder):
     n = n_counted(self.loss_func, self.yb)
     self.loss_sum, self.n = self.loss_sum + n*self.loss, self.n + n
-    for m in self.metrics: m.accumulate(self.pred, *self.yb)
+    for m in self.metrics: add_batch(m, self.learn)
 
 # %% ../nbs/07_learner.ipynb #cf62862d
 @patch
 def after_validate(self:Recorder):
     check_some_targets(self.n)
-    self.final = L(float(self.loss_sum)/self.n, *(m.value for m in self.metrics))
+    self.final = L(float(self.loss_sum)/float(self.n), *map(value_of, self.metrics))
 
 # %% ../nbs/07_learner.ipynb #ba3bfb36
 @patch

@@ -17,10 +17,11 @@ from .copies import originals, take_copies, why_not
 _words = {'>=': '{} or newer', '>': 'newer than {}', '==': 'exactly {}', '~=': 'one like {}', '<': 'older than {}',
           '<=': '{} or older', '!=': 'not {}'}
 
+def _ordered(ranges): return sorted(ranges, key=lambda o: list(_words).index(o.operator))
+
 def _in_words(ranges):
     "Ranges of versions, as a person says them."
-    ordered = sorted(ranges, key=lambda o: (list(_words).index(o.operator), o.version))
-    return ' and '.join(_words[o.operator].format(o.version) for o in ordered)
+    return ' and '.join(_words[o.operator].format(o.version) for o in _ordered(ranges))
 
 def _is_old(version, ranges):
     "Is this version, which is outside of `ranges`, before them rather than after?"
@@ -50,7 +51,10 @@ def _missing(extra=''):
     "Pairs of a requirement that is not met and a sentence on it."
     return [(r, said) for r in _requirements(extra) if (said := _complaint(r))]
 
-def _install(rs): return ' '.join([f'{sys.executable} -m pip install', *(f'"{r.name}{r.specifier}"' for r in rs)])
+def _install(rs):
+    "The command that installs what the requirements `rs` name."
+    wanted = [f'"{r.name}{",".join(map(str, _ordered(r.specifier)))}"' for r in rs]
+    return ' '.join([f'{sys.executable} -m pip install', *wanted])
 
 # %% ../nbs/lib/study.ipynb #c34b8c37
 def _about_python():
@@ -121,9 +125,9 @@ def installation(
 ) -> list:  # Of pairs: is all well? and a sentence
     "Is everything there that the course needs? Python, packages, JupyterLab, notebooks, folders, samples, cores."
     try: found = [_about_python(), *_about_packages()]
-    except ImportError as e: return [(False, f'{e.name} is missing: {sys.executable} -m pip install {e.name}')]
     except metadata.PackageNotFoundError:
         return [(False, f'course_lib is not installed for {sys.executable}, so nobody knows what it needs.')]
+    except ImportError: return [(False, f'packaging is missing: {sys.executable} -m pip install packaging')]
     if all(fine for fine,_ in found): found.append(_about_loading())
     if all(fine for fine,_ in found): found += _settled(Path(folder).absolute())
     return found
@@ -165,10 +169,10 @@ def _start(folder, args):
     return subprocess.call(command)
 
 # %% ../nbs/lib/study.ipynb #af807573
-def _packages_are_there():
-    "Say what is wrong with packages; false if one is missing."
-    try: wrong = _missing() + _missing('lab')
-    except (ImportError, metadata.PackageNotFoundError): return True # the report knows what to say of it
+def _packages_are_there(*extras):
+    "Say what is wrong with the packages that are needed, also for `extras`; false if one is missing."
+    try: wrong = [o for extra in ('', *extras) for o in _missing(extra)]
+    except ImportError: return True # the package is not installed, or packaging is not there; the report says which
     for _,said in wrong: print(said)
     absent = [r for r,said in wrong if ' is missing: ' in said]
     if absent: print(f'Install what is missing: {_install(absent)}')
@@ -203,7 +207,7 @@ def course_lab(
         report = installation(folder)
         for _,said in report: print(said)
         return 0 if all(fine for fine,_ in report) else 1
-    if not _packages_are_there(): return 1
+    if not _packages_are_there(*([] if task else ['lab'])): return 1
     return _prepare(folder) or (0 if task else _start(folder, args))
 
 if __name__ == '__main__' and '__file__' in globals(): sys.exit(course_lab()) # python -m course_lib.study

@@ -10,7 +10,8 @@ __all__ = ['cnn_learner', 'load_in_order', 'efficientnet_lite0', 'resnet18', 're
 # %% ../nbs/09_transfer.ipynb #1913f1f5
 from .core import *
 from .checks import (advise_without_internet, check_arch, check_base_lr, check_dropouts, check_n_epoch,
-                               check_same_shapes, check_timm_name, find_pooling, outputs_for, warn_of_other_stats)
+                               check_same_shapes, check_three_colours, check_timm_name, find_pooling, outputs_for,
+                               warn_of_other_stats)
 from .datablock import *
 from .vision import *
 from .fits import loss_inside, remember_stats
@@ -262,11 +263,12 @@ def vision_learner(
     pretrained=True, # Start from ImageNet weights?
     loss_func=None, opt_func=Adam, lr=1e-3, splitter=None, cbs=None, metrics=None, path=None, model_dir='models',
     wd=None, wd_bn_bias=False, train_bn=True, moms=(0.95,0.85,0.95), cut=None, init=nn.init.kaiming_normal_,
-    custom_head=None, concat_pool=True, lin_ftrs=None, ps=0.5, bn_final=False, y_range=None,
+    custom_head=None, concat_pool=True, lin_ftrs=None, ps=0.5, bn_final=False, y_range=None, n_in=3,
 ) -> Learner:
     """A `Learner` with the body of `arch` and a new head; a pretrained body is frozen. Source: fastai's function.
 
     `loss_func` to `moms` are those of `Learner`, the others those of `create_vision_model` and `create_head`."""
+    check_three_colours(dls, n_in)
     model = create_vision_model(arch, _n_out(dls, n_out, loss_func, custom_head), pretrained, cut, init, custom_head,
         concat_pool=concat_pool, lin_ftrs=lin_ftrs, ps=ps, bn_final=bn_final, y_range=y_range)
     learn = Learner(dls, model, loss_func, opt_func, lr, splitter or _splitter(arch, cut), cbs, metrics, path,

@@ -12,9 +12,9 @@ __all__ = ['imagenet_stats', 'Drawn', 'PILImage', 'TensorImage', 'ToTensor', 'is
 from collections import namedtuple
 from PIL import Image
 from .core import *
-from .checks import (check_choice, check_crop, check_file, check_picture_to_cut, check_point_has_picture,
-                               check_points, check_stds, height_and_width)
-from .decode import LazyImage, pad_modes, padded_part
+from .checks import (check_both_stats, check_choice, check_colours, check_crop, check_file,
+    check_picture_to_cut, check_point_has_picture, check_points, check_stds, height_and_width, normalize_in_words)
+from .decode import LazyImage, pad_modes, padded_part, pixels_of
 from .functions import pictures, pictures_again, stands_for
 from .fused import StraightCut, faster_together, line_of_bytes
 from .draws import item_rng
@@ -51,7 +51,7 @@ class TensorImage(TensorBase):
 class ToTensor(SampleTransform):
     "Pictures to `TensorImage`, uint8, colours last."
     order, saved = Order.TO_TENSOR, ()
-    def apply(self, x, drawn): return TensorImage(torch.from_numpy(np.array(x))) if isinstance(x, Image.Image) else x
+    def apply(self, x, drawn): return TensorImage(torch.from_numpy(pixels_of(x))) if isinstance(x, Image.Image) else x
 
 # %% ../nbs/04_vision.ipynb #191284b9
 def is_bytes(x) -> bool:
@@ -111,20 +111,24 @@ imagenet_stats = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]) # mean and devia
 
 # %% ../nbs/04_vision.ipynb #37541b0b
 class Normalize(SampleTransform):
-    "Pictures `[B,3,H,W]` in 0..1 to mean 0 and standard deviation 1 in each colour, by given statistics."
+    "Pictures `[B,C,H,W]` in 0..1 to mean 0 and deviation 1 in each colour, by given statistics, or those of a batch."
     order, saved = Order.NORMALIZE, ('mean', 'std')
     def __init__(self,
-        mean, # A number for each colour
-        std,  # A number above 0 for each colour
+        mean=None, # A number for each colour; neither this nor `std`: both are taken from the first training batch
+        std=None,  # A number above 0 for each colour
     ):
+        self.waits, self.from_batch = check_both_stats(mean, std), False
+        if self.waits: return
         self.mean, self.std = [torch.as_tensor(v, dtype=torch.float32).reshape(1, -1, 1, 1) for v in (mean, std)]
         check_stds(self.std)
 
     @classmethod
     def from_stats(cls, mean, std, **kw): return cls(mean, std)
+    def __repr__(self): return normalize_in_words(self)
 
     def apply(self, x, drawn):
-        return (x - self.mean.to(x.device)).div_(self.std.to(x.device)) if is_floats(x) else x
+        if not is_floats(x): return x
+        return (check_colours(x, self) - self.mean.to(x.device)).div_(self.std.to(x.device))
 
     def to_data(self):
         data = super().to_data()
@@ -138,6 +142,15 @@ def decode_one(self:Normalize, x):
     mean, std = [v.to(x.device).reshape(v.shape[-3:] if x.ndim == 3 else v.shape) for v in (self.mean, self.std)]
     return (x*std + mean).clamp(0, 1)
 
+# %% ../nbs/04_vision.ipynb #c9e95aaf
+@patch
+def seen(self:Normalize, b) -> Normalize:
+    "The transform by the statistics of the pictures in the batch `b`."
+    x = next(x for x in b if is_floats(x)).plain()
+    new = Normalize(x.mean((0, 2, 3)), x.std((0, 2, 3)) + 1e-7)
+    new.from_batch = True
+    return new
+
 # %% ../nbs/04_vision.ipynb #7502d0d5
 @faster_together(IntToFloatTensor, Normalize)
 class ToNormalised(SampleTransform):
@@ -148,10 +161,11 @@ class ToNormalised(SampleTransform):
 
     def apply(self, x, drawn):
         if not is_bytes(x): return self.norm.apply(x, drawn)
+        check_colours(x, self.norm, -1)
         return TensorImage(line_of_bytes(x.plain(), self.scale, self.shift))
 
     def decode_one(self, x): return self.norm.decode_one(x)
-    def __repr__(self): return 'IntToFloatTensor+Normalize'
+    def __repr__(self): return f'IntToFloatTensor+{self.norm}'
 
 # %% ../nbs/04_vision.ipynb #d2322fa9
 class TensorPoint(TensorBase):
@@ -248,7 +262,7 @@ def apply(self:Cut, x, drawn):
     if not isinstance(x, PILImage): return x
     box, to = self.place(x.size, drawn.chosen)
     x = x.crop_resize(box, to)
-    return x if x.shape == self.size else PILImage.create(x.crop(self.centre(to)))
+    return x if x.shape == self.size else x.create(x.crop(self.centre(to)))
 
 # %% ../nbs/04_vision.ipynb #5eddd2e1
 class ResizeMethod:
@@ -300,7 +314,7 @@ def apply(self:Resize, x, drawn):
     if self.method != 'pad' or not isinstance(x, PILImage): return Cut.apply(self, x, drawn)
     box, to = self.place(x.size, drawn.chosen)
     left, top, right, bottom = box
-    filled = PILImage.create(padded_part(x, box, self.pad_mode))
+    filled = x.create(padded_part(x, box, self.pad_mode))
     return filled.crop_resize((0, 0, right-left, bottom-top), to)
 
 # %% ../nbs/04_vision.ipynb #3d40ce7c

@@ -18,9 +18,11 @@ def port_arguments(port):
     if port.isdigit() and 0 < int(port) < 65536: return [f'--ServerApp.port={port}', '--ServerApp.port_retries=0']
     sys.exit(f'PORT is {port!r}; it must be a number between 1 and 65535, as in:  make lab PORT=9000')
 
-if __name__ == '__main__':
+def main():
     args = [*sys.argv[1:], *port_arguments(os.environ.get('PORT', ''))]
     env.go_on_in_venv('lab')
     if not args or args[0].startswith('-'): args.insert(0, str(ROOT/'work'))
     from course_lib.study import course_lab
     sys.exit(course_lab(args))
+
+if __name__ == '__main__': main()

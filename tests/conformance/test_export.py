@@ -190,7 +190,7 @@ def test_on_the_meta_device(tmp_path):
     "No numbers there, but every weight and every input must go where it is told."
     predictor = load_learner(learner(tmp_path).export(), device='meta')
     assert predictor.device.type == 'meta' and all(t.is_meta for t in predictor.model.state_dict().values())
-    x, = predictor._loader(PICS[:2], 2).one_batch()
+    x, = predictor.dls.test_dl(PICS[:2], bs=2).one_batch()
     assert x.is_meta and predictor.model(x.plain()).shape == (2, 3) and 'meta' in repr(predictor)
 
 ELSEWHERE = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else None

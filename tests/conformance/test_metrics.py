@@ -181,7 +181,8 @@ def named(pred, targ): return (pred > 0).float().mean()
 @pytest.mark.parametrize('m,name', [
     (accuracy_multi, 'accuracy_multi'), (partial(accuracy_multi, thresh=.2), 'accuracy_multi'),
     (partial(partial(accuracy_multi, thresh=.2), sigmoid=False), 'accuracy_multi'), (named, 'named'), (rmse, 'rmse'),
-    (F1ScoreMulti(), 'F1ScoreMulti'), (APScoreMulti(), 'APScoreMulti'), (mAP(average='micro'), 'APScoreMulti'),
+    (F1ScoreMulti(), 'f1_score'), (APScoreMulti(), 'average_precision_score'),
+    (mAP(average='micro'), 'average_precision_score'),
     (skm.f1_score, 'f1_score')], ids=str)
 def test_names_and_pickling(m, name):
     metric = pickle.loads(pickle.dumps(mk_metric(m)))

@@ -77,7 +77,7 @@ def test_columns_of_one_name_say_their_arguments():
     assert heads(accuracy_multi, f1_multi) == ['accuracy_multi', 'f1_multi']
     assert heads(partial(accuracy_multi, thresh=.2)) == ['accuracy_multi']
     assert heads(accuracy_multi, partial(accuracy_multi, thresh=.2)) == ['accuracy_multi', 'accuracy_multi thresh=0.2']
-    assert heads(F1ScoreMulti(), F1ScoreMulti(average='micro')) == ['F1ScoreMulti', "F1ScoreMulti average='micro'"]
+    assert heads(F1ScoreMulti(), F1ScoreMulti(average='micro')) == ['f1_score', "f1_score average='micro'"]
     assert heads(*[partial(partial(f1_multi, thresh=.3), average=a) for a in ('macro', 'micro')]) == [
         'f1_multi thresh=0.3', "f1_multi thresh=0.3 average='micro'"]
 
@@ -90,7 +90,7 @@ def test_no_two_columns_are_alike():
 def test_the_heads_stand_in_the_table():
     learn = Learner(multi()[0], nn.Linear(3, 3), BCEWithLogitsLossFlat(),
         metrics=[F1ScoreMulti(average=a) for a in ('macro', 'micro')])
-    assert learn.recorder.metric_names[3:-1] == ['F1ScoreMulti', "F1ScoreMulti average='micro'"]
+    assert learn.recorder.metric_names[3:-1] == ['f1_score', "f1_score average='micro'"]
 
 # ------------------------------------------------------------------ the validation loss
 
