@@ -50,7 +50,7 @@ lock: env
 	@$(PY) tools/lock.py
 
 clean:
-	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
 
 distclean: clean

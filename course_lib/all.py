@@ -38,6 +38,8 @@ from .learner import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
 from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *
+from .rates import *
+from .tracking import *
 from .transfer import *
 from .augment import *
 from .regression import *

@@ -362,7 +362,7 @@ def _sorry(text):
     return 1
 
 # %% ../nbs/15_bears.ipynb #6ef33fae
-_make_it = ('Chapter 15 makes it: run all cells of nbs/15_bears.ipynb, which takes two minutes. '
+_make_it = ('Chapter 15 makes it: run all cells of 15_bears.ipynb, which takes two minutes. '
             'Or name another: course_bears MODEL')
 
 def course_bears(

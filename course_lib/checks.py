@@ -30,14 +30,16 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
            'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
            'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
-           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_hyper', 'top_rate',
-           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_opens_items',
-           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
-           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
-           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
-           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
-           'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
+           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch',
+           'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt',
+           'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least', 'check_above',
+           'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
+           'no_effect_with_schedule', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
+           'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
+           'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
+           'no_numbers', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms',
+           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
+           'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
            'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
            'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
            'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
@@ -52,7 +54,7 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, inspect, json, numbers, operator, os, re, sys, unicodedata, warnings
+import difflib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -1461,6 +1463,13 @@ def check_n_epoch(n) -> int:
     if k >= 0: return k
     raise ValueError(f"n_epoch={n!r}: the number of epochs comes first, `fit(3, 1e-3)`.")
 
+def check_start_epoch(n) -> int:
+    "The first epoch of a fit that goes on; they are counted from 0. Raises `ValueError`."
+    try: k = operator.index(n)
+    except TypeError: k = -1
+    if k >= 0: return k
+    raise ValueError(f"start_epoch={n!r}: a whole number from 0 up is expected, the epochs that are done already.")
+
 def _one_hyper(name, v, form=''):
     "`v`, of Python, numpy or torch, as a float from 0 up."
     if isinstance(v, Tensor): v = v.detach()
@@ -1510,6 +1519,81 @@ def check_group(k:int, n_groups:int) -> int:
         if -n_groups <= operator.index(k) < n_groups: return operator.index(k) % n_groups
     except TypeError: pass
     raise ValueError(f"freeze_to({k!r}): this model has {n_groups} group(s) of parameters, counted from 0.")
+
+# %% ../nbs/lib/checks.ipynb #1572910a
+def check_monitor_name(monitor) -> str:
+    "The head of a column. Raises `TypeError` for the metric itself, or anything else."
+    if isinstance(monitor, str): return monitor
+    name = getattr(monitor, '__name__', None)
+    raise TypeError(f"monitor={brief(monitor, 60)}: the head of a column of the table is expected, a text such as "
+                    f"{name or 'valid_loss'!r}.")
+
+def check_monitor(monitor:str, watched, cb) -> int:
+    "The place of the column `monitor` among those that can be `watched`. Raises `ValueError`."
+    if monitor in watched: return list(watched).index(monitor)
+    raise ValueError(f"{cb!r}(monitor={monitor!r}): this fit has no such column. "
+                     f"What can be watched: {', '.join(watched)}.")
+
+def check_comp(comp):
+    "A comparison of two numbers. Raises `ValueError`."
+    try: compares = bool(comp(0, 1)) != bool(comp(1, 0))
+    except Exception: compares = False
+    if compares: return comp
+    raise ValueError(f"comp={brief(comp, 60)}: a comparison is expected, `np.less` where less is better, "
+                     "or `np.greater`.")
+
+# %% ../nbs/lib/checks.ipynb #ee3f6355
+def check_at_least(name:str, n, least:int) -> int:
+    "A whole number, from `least` up. Raises `ValueError`."
+    if _is_whole(n) and n >= least: return int(n)
+    raise ValueError(f"{name}={n!r}: a whole number from {least} up is expected.")
+
+def check_above(name:str, v, low, why:str='') -> float:
+    "A number above `low`, also an endless one. Raises `ValueError`, with `why`."
+    try: number = math.nan if isinstance(v, (str, bool)) else float(v)
+    except (TypeError, ValueError): number = math.nan
+    if number > low: return number
+    raise ValueError(f"{name}={v!r}: a number above {low} is expected{why}.")
+
+def check_saves(every_epoch, at_end):
+    "Raise `ValueError` for two ways of saving that exclude each other."
+    if not (every_epoch and at_end): return
+    raise ValueError("every_epoch and at_end: a model is saved after each epoch, or once at the end. Choose one.")
+
+# %% ../nbs/lib/checks.ipynb #d03c509f
+def check_can_write(file:Path, cb):
+    "Raise the error of the operating system, with a way out, if `file` cannot be written. Makes its folder."
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent): return
+    except OSError as e:
+        raise type(e)(f"{cb!r} cannot write {file}: {e.strerror}. "
+                      "Give the learner a folder of yours: `Learner(..., path='.')`.") from None
+
+def check_same_heads(file, found:str, heads:str):
+    "Raise `ValueError` if rows with these `heads` do not belong under those that were `found` in `file`."
+    if found == heads: return
+    raise ValueError(f"{file} has other columns than this fit: {found!r} there, {heads!r} here. "
+                     "Take another `fname`, or `append=False`, which begins the file anew.")
+
+def check_makes_steps(
+    n_acc:int,    # Items for a step
+    n_items:int,  # Items in the whole fit
+):
+    "Raise `ValueError` if so many items never come together."
+    if n_items >= n_acc: return
+    raise ValueError(f"GradientAccumulation(n_acc={n_acc}): this fit has {n_items} samples in all, "
+                     "so it would never make a step. Take a smaller `n_acc`.")
+
+def larger_loss(n_acc:int, bs:int) -> str:
+    "What to say to somebody who counts batches."
+    return (f"GradientAccumulation(n_acc={n_acc}) counts samples, not batches, and a batch has {bs}: each batch makes "
+            f"a step, with a loss {bs/n_acc:g} times as large. For {n_acc} batches: n_acc={n_acc*bs}.")
+
+def no_effect_with_schedule(cb) -> str:
+    "What to say of a callback that sets a rate which a schedule sets again."
+    return (f"{cb!r} has no effect in this fit: its schedule sets the learning rate before each batch. "
+            "Use it with `fit`.")
 
 # %% ../nbs/lib/checks.ipynb #4f3b5a0a
 def check_opens_items(dls):
@@ -1966,7 +2050,9 @@ def rows_of_numbers(
     fn # A file of numbers
 ) -> list: # A list of floats for each line that is not empty
     "The numbers in `fn`. Raises `ValueError`, with its name, if there is something else in it."
-    try: return [[float(v) for v in line.split()] for line in Path(fn).read_text().splitlines() if line.strip()]
+    try:
+        lines = Path(fn).read_text('utf-8').splitlines()
+        return [[float(v) for v in line.split()] for line in lines if line.strip()]
     except ValueError:
         raise ValueError(f'{fn}: a file of numbers is expected, but there is something else in it.') from None
 

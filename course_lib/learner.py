@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
-from .progress import FitProgress, SmoothLosses, clock, where_in_fit, where_spoilt
+from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
@@ -55,6 +55,7 @@ def __call__(self:Callback, event:str):
     "Run the method for `event`, if there is one."
     wanted = event not in _batch_events or (self.run_train if self.learn.training else self.run_valid)
     if self.run and wanted and hasattr(type(self), event): getattr(self, event)()
+    if event == 'after_fit': self.run = True
 
 # %% ../nbs/07_learner.ipynb #900ee31e
 @patch(as_prop=True)
@@ -73,9 +74,6 @@ class CancelTrainException(Exception): "End the training part of this epoch."
 class CancelValidException(Exception): "End the validation part of this epoch."
 class CancelEpochException(Exception): "Go on with the next epoch."
 class CancelFitException(Exception): "End the fit."
-
-_cancels = (CancelBackwardException, CancelStepException, CancelBatchException, CancelTrainException,
-            CancelValidException, CancelEpochException, CancelFitException)
 
 # %% ../nbs/07_learner.ipynb #b3163436
 def Adam(params, lr=1e-3, mom=0.9, sqr_mom=0.99, eps=1e-5, wd=0.01):
@@ -159,10 +157,11 @@ def _forget_batch(self:Learner):
 @patch
 def __call__(self:Learner, event:str):
     "Tell every callback, in order, that `event` has come."
+    count_batches(self, event)
     for cb in list(self.cbs):
         try: cb(event)
         except Exception as e:
-            if not isinstance(e, _cancels): e.add_note(f'This happened in the callback {cb!r}, at {event}.')
+            e.add_note(f'This happened in the callback {cb!r}, at {event}.')
             raise
 
 # %% ../nbs/07_learner.ipynb #14f47954
@@ -192,6 +191,7 @@ def _set_up(self:Learner, path, cbs):
     place(self.model, self.device)
     if hasattr(self.loss_func, 'to'): self.loss_func.to(self.device) # a loss may carry weights
     self.opt, self.frozen_idx, self.interrupted, self.cbs = None, 0, False, []
+    self.n_epoch, self.epoch, self.iter, self.train_iter, self.pct_train = 1, 0, 0, 0, 0.
     self._forget_batch()
     self.add_cbs(own_instead(self.default_cbs, L(cbs)))
     look_at_end(self)
@@ -260,8 +260,8 @@ def _get_pred(self:Learner):
 # %% ../nbs/07_learner.ipynb #483c8745
 @patch
 def _get_loss(self:Learner):
-    self.loss_grad = loss_of(self.loss_func, self.pred, self.yb, waits=getattr(self, 'iter', 0) == 0)
-    self.loss = self.loss_grad.detach()
+    self.loss_grad = loss_of(self.loss_func, self.pred, self.yb, waits=self.iter == 0)
+    self.loss = self.loss_grad.detach().clone()
 
 # %% ../nbs/07_learner.ipynb #0ab81c94
 @patch
@@ -316,7 +316,7 @@ def _do_epoch(self:Learner):
 # %% ../nbs/07_learner.ipynb #2741fddf
 @patch
 def _do_fit(self:Learner):
-    for self.epoch in range(self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
+    for self.epoch in range(self.epoch, self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
 # %% ../nbs/07_learner.ipynb #4640afd1
 def _decay_or_not(groups, free):
@@ -403,28 +403,27 @@ def _until_the_end(self:Learner):
     except KeyboardInterrupt:
         self.interrupted = True
         self('after_cancel_fit')
+        print(f'Stopped by you in {where_in_fit(self)}. The model keeps what it has learnt so far.')
 
 # %% ../nbs/07_learner.ipynb #b371a8f8
 @patch
 def _end_fit(self:Learner):
-    at = where_in_fit(self)
     try: self('after_fit')
     finally:
         self.opt.zero_grad(set_to_none=True)
         self._forget_batch()
-    if self.interrupted: print(f'Stopped by you in {at}. The model keeps what it has learnt so far.')
 
 # %% ../nbs/07_learner.ipynb #48f9d55b
 @patch
-def _before_the_start(self:Learner, n_epoch, lr, wd):
-    n_epoch = check_n_epoch(n_epoch)
+def _before_the_start(self:Learner, n_epoch, lr, wd, reset_opt, start_epoch):
+    n_epoch, start_epoch = check_n_epoch(n_epoch), check_start_epoch(start_epoch)
     for k in 0, 1: check_loader(self.dls, k)
     remember(self)
-    if self.opt is None: self.create_opt()
+    if reset_opt or self.opt is None: self.create_opt()
     self.set_hyper('lr', self.lr if lr is None else lr)
     wd = self.wd if wd is None else wd
     if wd is not None: self.set_hyper('wd', wd)
-    self.n_epoch, self.epoch, self.iter, self.interrupted = n_epoch, 0, 0, False
+    self.n_epoch, self.epoch, self.iter, self.interrupted = n_epoch, start_epoch, 0, False
 
 # %% ../nbs/07_learner.ipynb #6dca5b68
 @patch
@@ -433,9 +432,11 @@ def fit(self:Learner,
     lr=None,      # A number, one for each group, `slice(first, last group)`, or `slice(last group)` (others a tenth)
     wd=None,      # Weight decay; that of the learner if `None`
     cbs=None,     # Callbacks for this fit only
+    reset_opt:bool=False, # Begin with a new optimiser?
+    start_epoch:int=0,    # Leave out the epochs before this one, to go on with a fit that was left
 ):
     "Train for `n_epoch` epochs, validating after each. A `KeyboardInterrupt` ends it and sets `learn.interrupted`."
-    self._before_the_start(n_epoch, lr, wd)
+    self._before_the_start(n_epoch, lr, wd, reset_opt, start_epoch)
     with self.added_cbs(cbs):
         try: self._until_the_end()
         finally: self._end_fit()
@@ -452,8 +453,9 @@ class Recorder(Callback):
         self.before_fit()
 
     def before_fit(self):
-        self.lrs, self.moms, self.values, self.iters, self.log, self.final = [], [], [], [], None, None
-        self.smooth = SmoothLosses(self.beta)
+        self.lrs, self.moms, self.values, self.iters, self.log = [], [], [], [], None
+        self.smooth, self.counted, self.start = SmoothLosses(self.beta), None, time.time()
+        self.n, self.cut, self.final, self.row = 0, False, None, None
 
     @property
     def losses(self) -> list: return self.smooth.values() # after each batch
@@ -469,7 +471,7 @@ def _after_train_batch(self:Recorder):
 # %% ../nbs/07_learner.ipynb #3ee76a46
 @patch
 def before_validate(self:Recorder):
-    self.loss_sum, self.n = 0., 0
+    self.loss_sum, self.n, self.cut = 0., 0, False
     for m in self.metrics: m.reset()
 
 # %% ../nbs/07_learner.ipynb #9103b5ed
@@ -482,14 +484,19 @@ def _after_valid_batch(self:Recorder):
 # %% ../nbs/07_learner.ipynb #cf62862d
 @patch
 def after_validate(self:Recorder):
-    check_some_targets(self.n)
-    self.final = L(float(self.loss_sum)/float(self.n), *map(value_of, self.metrics))
+    if not self.cut: check_some_targets(self.n)
+    self.final = L(float(self.loss_sum)/float(self.n), *map(value_of, self.metrics)) if self.n else None
+    self.row, self.n = self.row or self.final, 0
+@patch
+def after_cancel_validate(self:Recorder): self.cut = True
 
 # %% ../nbs/07_learner.ipynb #ba3bfb36
 @patch
 def after_batch(self:Recorder):
+    if self.loss is None or self.loss is self.counted: return
+    self.counted = self.loss
     if self.training: self._after_train_batch()
-    elif self.yb: self._after_valid_batch()
+    else: self._after_valid_batch()
 
 # %% ../nbs/07_learner.ipynb #40e6f570
 @patch(as_prop=True)
@@ -500,13 +507,12 @@ def metric_names(self:Recorder) -> L:
 
 # %% ../nbs/07_learner.ipynb #7f3eeffc
 @patch
-def before_epoch(self:Recorder): self.start = time.time()
-
-@patch
 def after_epoch(self:Recorder):
-    self.values.append([self.losses[-1], *self.final])
+    trained = self.losses[-1] if len(self.lrs) > (self.iters or [0])[-1] else None
+    self.values.append(L(trained, *(self.row or [None]*(len(self.metrics) + 1))))
     self.iters.append(len(self.lrs))
-    self.log = [self.epoch, *self.values[-1], *([clock(time.time()-self.start)] if self.add_time else [])]
+    self.log = L(self.epoch, *self.values[-1], *([clock(time.time()-self.start)] if self.add_time else []))
+    self.row, self.start = None, time.time()
 
 # %% ../nbs/07_learner.ipynb #0d767ef2
 Learner.default_cbs.append(Recorder)
@@ -534,6 +540,8 @@ def after_train(self:ProgressCallback): self.end_part()
 def after_validate(self:ProgressCallback): self.end_part()
 @patch
 def after_cancel_validate(self:ProgressCallback): self.end_part()
+@patch
+def after_cancel_fit(self:ProgressCallback): self.end_part()
 
 # %% ../nbs/07_learner.ipynb #d834dbd6
 Learner.default_cbs.append(ProgressCallback)
@@ -557,7 +565,7 @@ class TerminateOnNaNCallback(Callback):
     "End the fit after an epoch whose training loss is no longer a number, and say what to do."
     order = 70
     def after_epoch(self):
-        if math.isfinite(self.recorder.losses[-1]): return
+        if all(map(math.isfinite, self.recorder.losses[-1:])): return
         print(where_spoilt(self.recorder.losses, self.recorder.lrs))
         raise CancelFitException
 

@@ -97,7 +97,7 @@ def _draw_rows(job):
         draw_scene(labels, f'{seed}/{name}', size).save(folder/name, quality=88)
     return len(rows)
 
-def _write_table(file, *lines): file.write_text('\n'.join([*lines, '']))
+def _write_table(file, *lines): file.write_text('\n'.join([*lines, '']), 'utf-8', newline='\n')
 
 def draw_pascal(dest,          # The folder to fill
                 n=1000,        # Scenes in `train.csv`; a fifth of them are for validation
@@ -142,12 +142,12 @@ def _draw_person(job):
     mesh, room = head_mesh(k), head_room(k)
     folder = dest/f'{person:02d}'
     folder.mkdir()
-    (folder/'rgb.cal').write_text(RGB_CAL)
+    (folder/'rgb.cal').write_text(RGB_CAL, 'utf-8', newline='\n')
     seat = r.gauss(0, 50), r.gauss(0, 25), r.u(850, 1050)
     for f in sorted(r.sample(range(3, 600), n_frames)):
         q = Dice(f'{who}/{f}')
         R, t = _pose(q, seat)
-        (folder/f'frame_{f:05d}_pose.txt').write_text(f'{_written(R)}\n{_written([t])}')
+        (folder/f'frame_{f:05d}_pose.txt').write_text(f'{_written(R)}\n{_written([t])}', 'utf-8', newline='\n')
         head_picture(k, mesh, room, R, t, CAL, q).save(folder/f'frame_{f:05d}_rgb.jpg', quality=88)
     return n_frames
 

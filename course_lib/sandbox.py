@@ -172,15 +172,14 @@ _raise_in.restype = None
 # %% ../nbs/lib/sandbox.ipynb #66f482fc
 def _interrupt(
     thread,          # A thread that runs too long
-    own,             # The code object in which it began; no line of that is traced
+    own,             # The code object that calls the answer; only what this has called is hit
     grace:float=2.,  # Seconds, after which it is left behind
 ):
     "Raise `SystemExit` in `thread`, at every line that it executes, until it ends."
     shoot = functools.partial(_raise_in, thread.ident, SystemExit)
     end = time.monotonic() + grace
     while thread.is_alive() and time.monotonic() < end:
-        _trace_lines(thread, shoot, own)
-        shoot(None, None, None)
+        _hit(thread, shoot, own)
         thread.join(.02)
     if thread.is_alive(): _quieten()
 
@@ -192,12 +191,24 @@ def _quieten():
         _raise_in(threading.get_ident(), _Nothing, None, None, None)
         for _ in range(1000): time.sleep(0)
 
-def _trace_lines(thread, f, own):
-    "Have `f` called at the next line of every function that `thread` is in, but for `own`."
-    frame = sys._current_frames().get(thread.ident)
-    while frame is not None:
-        if frame.f_code is not own: frame.f_trace = f
+_aimed_at = set() # of the threads that are just looked at
+
+def _hit(thread, shoot, own):
+    "Let `shoot` raise in what `own` has called in `thread`, now and at each of its next lines."
+    _aimed_at.add(thread.ident)
+    try:
+        frames = _frames_within(thread, own)
+        for o in frames: o.f_trace = shoot
+        if frames: shoot(None, None, None)
+    finally: _aimed_at.discard(thread.ident)
+
+def _frames_within(thread, own):
+    "The frames of the functions that `own` has called in `thread`; none before it is reached, and after it."
+    frames, frame = [], sys._current_frames().get(thread.ident)
+    while frame is not None and frame.f_code is not own:
+        frames.append(frame)
         frame = frame.f_back
+    return [] if frame is None else frames
 
 # %% ../nbs/lib/sandbox.ipynb #de03485e
 _idle = ctypes.pythonapi['Py_IsInitialized']
@@ -206,6 +217,7 @@ _idle.restype = None
 
 def _call(f, args, result):
     "Call `f`; put its value, or the exception that it raised, into the dictionary `result`."
+    me, more = threading.get_ident(), True
     try:
         sys.settrace(_idle)
         try: result['value'] = f(*args)
@@ -213,6 +225,9 @@ def _call(f, args, result):
             result['raised'] = RecursionError('maximum recursion depth exceeded').with_traceback(e.__traceback__)
         except BaseException as e: result['raised'] = e
         sys.settrace(None)
+        while more:
+            more = me in _aimed_at
+            time.sleep(0) # what is on its way hits here
     except SystemExit: pass # one more, after the end of the answer
 
 def _hangs(thread, limit):

@@ -90,7 +90,7 @@ def _about_folder(what, folder):
     except OSError as e: return False, f'{what} is {folder}, but {why_not(e)}.'
     free = shutil.disk_usage(_nearest(folder)).free
     if free > _room: return True, f'{what} is {folder}, with {free/2**30:.1f} GB free.'
-    return False, f'{what} is {folder}, but only {free/2**20:.0f} MB are free there; have {_room/2**20:.0f}.'
+    return False, f'{what} is {folder}, but of {_room/2**20:.0f} MB that it needs only {free/2**20:.0f} are free.'
 
 # %% ../nbs/lib/study.ipynb #7d94448b
 def _about_samples():
@@ -180,7 +180,9 @@ def _packages_are_there(*extras):
 
 def _prepare(folder):
     "Draw the samples, and copy the chapters; returns an exit status."
-    if status := subprocess.call([sys.executable, '-P', '-m', 'course_lib.samples']): return status
+    if status := subprocess.call([sys.executable, '-P', '-m', 'course_lib.samples']):
+        print('The samples could not be drawn; the reason is above. `course_lab --check` says which folder they go to.')
+        return status
     try: said = take_copies(folder)
     except (ValueError, OSError) as e: said = [str(e)]
     for o in said: print(o)

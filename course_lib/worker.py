@@ -154,7 +154,7 @@ def _limit_oneself():
 
 def _memory_used():
     "Bytes of addresses in use; 0 where Linux's `/proc` is missing."
-    try: return int(Path('/proc/self/statm').read_text().split()[0])*os.sysconf('SC_PAGE_SIZE')
+    try: return int(Path('/proc/self/statm').read_text('utf-8').split()[0])*os.sysconf('SC_PAGE_SIZE')
     except (OSError, ValueError): return 0
 
 # %% ../nbs/lib/worker.ipynb #wk000021

@@ -15,7 +15,7 @@ ORDER = """cores core checks tables first_batch ahead draws decode fused functio
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders datablock vision more_pictures new_pictures doctor photo losses scores metrics
     more_metrics results fits learner layers tta interpretation
-    schedules transfer augment regression export bears
+    schedules rates tracking transfer augment regression export bears
     sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
 
 def name(p):

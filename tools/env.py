@@ -50,9 +50,9 @@ def pip(*args):
     if has_pip: run(BIN/'python', '-m', 'pip', *args, *quiet)
     else: run(PYTHON, '-m', 'pip', '--python', BIN/'python', *args, *quiet)
 
-def quiet_jupyterlab():
+def quiet_jupyterlab(place):
     "JupyterLab asks every new user about news, and looks for updates of itself: not in a course that works offline."
-    settings = VENV/'share'/'jupyter'/'lab'/'settings'
+    settings = Path(place)/'share'/'jupyter'/'lab'/'settings'
     settings.mkdir(parents=True, exist_ok=True)
     answer = {'@jupyterlab/apputils-extension:notification': {'fetchNews': 'false', 'checkForUpdates': False}}
     (settings/'overrides.json').write_text(json.dumps(answer), encoding='utf-8')
@@ -74,7 +74,7 @@ def main(for_this=False, what='lab'):
         pip('install', '-r', 'requirements.txt')
         pip('install', '--no-deps', '--no-build-isolation', '-e', '.')
         pip('check')
-        quiet_jupyterlab()
+        quiet_jupyterlab(VENV)
     except subprocess.CalledProcessError as e:
         sys.exit(f'\nThe installation stopped at:  {" ".join(map(str, e.cmd))}\nThe reason is above. '
                  'If it is the network or a full disk, see to that; then run the same again, it starts afresh.')
@@ -91,4 +91,6 @@ def go_on_in_venv(what):
     signal.signal(signal.SIGINT, signal.SIG_IGN) # Ctrl-C is for the one that goes on
     sys.exit(subprocess.call(command)) # Windows has no `exec` that the shell waits for
 
-if __name__ == '__main__': main(for_this='--this' in sys.argv[1:])
+if __name__ == '__main__':
+    if sys.argv[1:] == ['--settings-only']: quiet_jupyterlab(sys.prefix) # where pip has installed the rest
+    else: main(for_this='--this' in sys.argv[1:])

@@ -149,6 +149,15 @@ def test_stop_pressed_while_an_answer_runs():
     time.sleep(.1)
     assert threading.active_count() == before
 
+def test_only_the_answer_is_hit():
+    "Not what Python does while a thread begins and ends: its lists would keep a dead thread."
+    done = []
+    def something_else(): time.sleep(.2); done.append(True)
+    thread = threading.Thread(target=something_else)
+    thread.start()
+    sandbox._interrupt(thread, sandbox._call.__code__)
+    assert done and thread not in threading.enumerate()
+
 # ---------------------------------------------------------------- unanswered, strict
 
 def test_unanswered_says_so_and_does_not_raise(z):

@@ -256,7 +256,7 @@ def test_gradio_is_not_imported_before_it_is_needed(tmp_path):
 
 def test_command_without_a_model_says_how_to_make_it(home, capsys):
     assert course_bears([]) == 1
-    assert 'nbs/15_bears.ipynb' in capsys.readouterr().out
+    assert '15_bears.ipynb' in capsys.readouterr().out
 
 @pytest.mark.parametrize('data,says', [
     (None, 'There is no exported model'), (b'', ''), (b'no model', 'cannot be loaded'), (b'\x80\x04.', 'pickle')])

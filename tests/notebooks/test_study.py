@@ -498,7 +498,7 @@ def test_no_permission(monkeypatch, tmp_path):
 def test_little_room(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(2**33, 2**33, 20*2**20))
     fine, said = study._about_folder('It', tmp_path/'not'/'there yet')
-    assert not fine and 'only 20 MB are free' in said and not (tmp_path/'not').exists()
+    assert not fine and 'of 500 MB that it needs only 20 are free' in said and not (tmp_path/'not').exists()
 
 def test_samples_that_are_not_drawn_are_no_fault(place, home):
     place(NEEDS, HAS)
@@ -517,6 +517,13 @@ def test_check_has_a_status(place, capsys, there, status):
     place(NEEDS, there)
     for args in ['--check'], ['my copies', '--check']: assert course_lab(args) == status
     assert all(line.endswith(('.', '"')) for line in capsys.readouterr().out.splitlines())
+
+def test_the_check_needs_no_package():
+    "What is asked whether torch is there must not need it to be there."
+    code = ('import sys; before = {*sys.modules}; import course_lib.study; '
+            'print({o.split(".")[0] for o in {*sys.modules} - before} - {*sys.stdlib_module_names})')
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "{'course_lib'}"
 
 # ------------------------------------------------------------------ the start
 
@@ -556,6 +563,10 @@ def test_authors_get_the_originals(started):
     assert started[-1][:2] == [f'--ServerApp.root_dir={ROOT}', '--LabApp.default_url=/lab/tree/nbs/index.ipynb']
     assert NBS.stat().st_mtime == before and not (NBS/'.course.json').exists()
 
+def test_git_and_ruff_leave_copies_alone():
+    assert '/work/' in (ROOT/'.gitignore').read_text().splitlines()
+    assert '"work"' in (ROOT/'ruff.toml').read_text()
+
 def test_in_a_checkout_all_of_it_is_served():
     args = lab_arguments(ROOT/'my work', True)
     assert args == [f'--ServerApp.root_dir={ROOT}', '--LabApp.default_url=/lab/tree/my%20work/index.ipynb']
@@ -571,9 +582,10 @@ def test_another_version_than_wished_may_do(place, started, capsys):
     course_lab([])
     assert 'pandas 4.0 is too new' in capsys.readouterr().out and started[-1]
 
-def test_samples_that_cannot_be_drawn_end_it(started, monkeypatch, tmp_path):
+def test_samples_that_cannot_be_drawn_end_it(started, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(subprocess, 'call', lambda command: 7)
     assert course_lab([]) == 7 and not (tmp_path/'work').exists()
+    assert '`course_lab --check` says' in capsys.readouterr().out
 
 @pytest.mark.parametrize('folder,said', [('file', 'a file is where'), (str(NBS/'lib'), 'among the originals')])
 def test_nowhere_to_copy_to(started, capsys, tmp_path, folder, said):
