@@ -15,6 +15,7 @@ from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
 from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
+from .memory import give_back
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
@@ -412,6 +413,7 @@ def _end_fit(self:Learner):
     finally:
         self.opt.zero_grad(set_to_none=True)
         self._forget_batch()
+        give_back()
 
 # %% ../nbs/07_learner.ipynb #48f9d55b
 @patch
