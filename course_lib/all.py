@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import nn, tensor
+from torch import nn
 from .checks import check_same_items
 from .draws import item_rng
 from .datasets import *
@@ -31,6 +31,7 @@ from .datablock import *
 from .vision import *
 from .more_pictures import PILImageBW, CropPad, RandomErasing
 from .doctor import verify_images
+from .shortcuts import *
 from .losses import *
 from .metrics import *
 from .more_metrics import *

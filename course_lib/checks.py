@@ -6,8 +6,9 @@
 __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 'warn_outside', 'noting', 'about_function',
            'about_item', 'odd_sample', 'check_one_shape', 'check_one_length', 'check_same_keys', 'about_batch',
            'check_dataset', 'check_batch_size', 'one_batch_size', 'check_num_workers', 'check_yes_no', 'check_function',
-           'check_no_others', 'check_one_for_each_loader', 'check_no_empty', 'check_not_of_recipe', 'check_some_batch',
-           'check_some_items', 'check_whole_numbers', 'check_positions', 'check_splits', 'positions_of', 'counts_rows',
+           'check_no_others', 'check_one_for_each_loader', 'check_no_empty', 'check_first_n', 'check_settings_lists',
+           'check_not_of_recipe', 'check_some_batch', 'check_some_items', 'check_whole_numbers', 'check_positions',
+           'check_splits', 'is_mask', 'check_mask', 'check_no_mask', 'positions_of', 'counts_rows',
            'check_goes_by_position', 'warn_of_index_labels', 'check_has_vocab', 'check_n_outputs', 'check_has_split',
            'check_some_loader', 'check_valid_loader', 'check_fraction', 'check_table', 'no_such_column',
            'check_one_column', 'check_row', 'check_exact', 'check_delim', 'check_no_list', 'check_delimited',
@@ -15,31 +16,34 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_one_label', 'check_label_list', 'plain_label', 'check_vocab', 'check_flag', 'check_found_labels',
            'sorted_labels', 'warn_of_near_labels', 'warn_of_missing_labels', 'check_known', 'check_not_encoded',
            'check_same_order', 'check_has_names', 'check_encoded', 'check_numbers', 'check_one_size', 'check_source',
-           'check_splitter', 'check_getters', 'check_input_getters', 'check_transform', 'check_needs_no_arguments',
+           'check_splitter', 'check_getters', 'check_getters_of', 'check_transform', 'check_needs_no_arguments',
            'is_of_the_course', 'check_makes_no_transforms', 'check_takes_one', 'check_annotation_class',
            'unknown_annotation', 'check_place', 'check_gave', 'check_picture_dims', 'check_like_bytes',
-           'check_same_entries', 'warn_of_unused', 'kind_of_item', 'check_new_items', 'no_way_for', 'about_getter',
-           'check_some_are_good', 'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range',
-           'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice',
-           'check_picture_to_cut', 'check_crop', 'check_stds', 'check_both_stats', 'check_colours',
-           'normalize_in_words', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'looking',
-           'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
-           'check_weights_fit', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
-           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight',
-           'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
-           'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
-           'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
-           'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
-           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch',
-           'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt',
-           'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least', 'check_above',
-           'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
-           'no_effect_with_schedule', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
-           'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
-           'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
-           'no_numbers', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms',
-           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
-           'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
+           'check_same_entries', 'warn_of_unused', 'kind_of_item', 'check_rm_tfms', 'check_new_items', 'no_way_for',
+           'about_getter', 'check_some_are_good', 'check_pattern', 'no_match', 'check_label_func',
+           'check_columns_of_one_length', 'check_labels_kind', 'check_csv', 'check_part_folders', 'check_some_of_file',
+           'check_optional', 'check_part', 'check_parts_fit', 'check_some_urls', 'warn_of_lost_pictures',
+           'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
+           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
+           'check_crop', 'check_stds', 'check_both_stats', 'check_colours', 'normalize_in_words', 'check_same_shape',
+           'check_same_items', 'check_class_numbers', 'Looking', 'looking', 'check_targets_finite',
+           'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit',
+           'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average', 'check_zeros_and_ones',
+           'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight', 'check_pos_label',
+           'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name', 'check_flat',
+           'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
+           'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
+           'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
+           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch', 'check_hyper', 'top_rate',
+           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_monitor_name',
+           'check_monitor', 'check_comp', 'check_at_least', 'check_above', 'check_saves', 'check_can_write',
+           'check_same_heads', 'check_makes_steps', 'larger_loss', 'no_effect_with_schedule', 'check_opens_items',
+           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
+           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
+           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
+           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
            'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
            'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
            'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
@@ -54,7 +58,7 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -235,12 +239,15 @@ def check_function(name, f):
     raise TypeError(f"{name}={brief(f, 60)}: this is one function, not a {type(f).__name__}. "
                     "Several, one after the other, are a `Pipeline`.")
 
+_of_processes = 'pin_memory', 'pin_memory_device', 'persistent_workers', 'prefetch_factor', 'timeout'
+
 def check_no_others(unknown, cls):
-    "No settings but those that `cls` knows. Raises `TypeError`."
-    if not unknown: return
+    "No settings but those that `cls` knows, and those of worker processes, which threads need not. Raises `TypeError`."
+    odd = [k for k in unknown if k not in _of_processes]
+    if not odd: return
     known = [k for k in inspect.signature(cls).parameters if k != 'unknown']
-    near = difflib.get_close_matches(first(unknown), known, 1)
-    raise TypeError(f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}"
+    near = difflib.get_close_matches(odd[0], known, 1)
+    raise TypeError(f"{cls.__name__} has no setting {', '.join(map(repr, odd))}"
                     f"{f', did you mean {near[0]!r}' if near else ''}. It has: {', '.join(known)}.")
 
 # %% ../nbs/lib/checks.ipynb #cdaf63e1
@@ -256,6 +263,19 @@ def check_no_empty(dsets):
     if not empty: return dsets
     which = {0: 'training', 1: 'validation'}.get(empty[0], f'{empty[0]}.')
     raise ValueError(f"The {which} dataset is empty, so its loader would have no batch.")
+
+def check_first_n(n, total:int):
+    "How many of `total` samples are taken, at least one. Raises `ValueError`."
+    if n is None or _is_whole(n) and 1 <= n <= total: return n
+    raise ValueError(f"n={n!r}: the number of samples in an epoch is a whole number from 1 to {total}.")
+
+def check_settings_lists(dl_kwargs, n:int) -> list:
+    "A dictionary of settings for each of `n` loaders. Raises `TypeError` or `ValueError`."
+    if dl_kwargs is None: return [{}]*n
+    if isinstance(dl_kwargs, (list, tuple, L)) and all(isinstance(o, dict) for o in dl_kwargs):
+        return check_one_for_each_loader('dl_kwargs', dl_kwargs, n)
+    raise TypeError(f"dl_kwargs={brief(dl_kwargs, 60)}: give a list with a dictionary of settings for each loader, "
+                    "such as `[dict(bs=16), dict(bs=64)]`.")
 
 _made_by = dict(after_item='item_tfms', after_batch='batch_tfms', watch='blocks', dataset='source')
 
@@ -278,7 +298,8 @@ def check_some_items(items):
     raise ValueError("There are no items at all. Check the table or folder that they come from.")
 
 # %% ../nbs/lib/checks.ipynb #5f1b02e1
-_index_labels = "Were these index labels of a frame, or a mask? Positions are needed: use `ColSplitter`."
+_index_labels = ("Were these index labels of a frame, or a mask? Positions are needed: use `ColSplitter`, "
+                 "or `MaskSplitter`.")
 
 def check_whole_numbers(
     split,
@@ -321,8 +342,30 @@ def check_splits(splits, n:int) -> list:
     return splits
 
 # %% ../nbs/lib/checks.ipynb #c903f583
+def is_mask(split) -> bool:
+    "Is `split` a list, an array, a tensor or a column of nothing but true and false?"
+    kind = str(getattr(split, 'dtype', 'object'))
+    if kind != 'object': return kind in ('bool', 'boolean', 'torch.bool')
+    return isinstance(split, (list, tuple, L, np.ndarray)) and len(split) > 0 and all(
+        isinstance(v, (bool, np.bool_)) for v in split)
+
+def check_mask(mask, n:int) -> list:
+    "The positions at which a mask of `n` items is true. Raises `ValueError`."
+    if len(mask) == n: return np.flatnonzero([bool(v) for v in mask]).tolist()
+    raise ValueError(f"The mask has {len(mask)} entries for {n} items: it says True or False for each of them.")
+
+def check_no_mask(split):
+    "Positions, not a mask. Raises `TypeError`."
+    if not is_mask(split): return split
+    raise TypeError("IndexSplitter is given positions of validation items, but this is a mask, True or False for each "
+                    "item: `MaskSplitter(mask)`; for a column of a table, `ColSplitter`.")
+
 def positions_of(split, items):
-    "`split`, or the positions of the rows if it is of labels of the table's index. Raises `KeyError`, `ValueError`."
+    """`split`; the positions that a mask or a slice means, or those of rows with labels of the table's index.
+
+    Raises `KeyError`, `ValueError`."""
+    if is_mask(split): return check_mask(split, len(items))
+    if isinstance(split, slice): return list(range(len(items))[split])
     if not (hasattr(split, 'get_indexer') and hasattr(items, 'iloc')): return split
     if not items.index.is_unique: raise ValueError("The split is given by index labels, but the table's index has some "
                                                    "of them more than once. Use `ColSplitter`, or `reset_index`.")
@@ -748,11 +791,13 @@ def check_getters(getters:list, n:int) -> list:
     raise TypeError(f"A getter is a function of an item, not {brief(odd[0], 60)}. "
                     "For a column of a table: `ColReader(...)`.")
 
-def check_input_getters(getters:list, n_inp:int) -> list:
-    "No more getters than inputs. Raises `ValueError`."
-    if len(getters) <= n_inp: return getters
-    raise ValueError(f"get_x has {len(getters)} getters for {n_inp} input{'s' if n_inp > 1 else ''}: give each one "
-                     "function, and those of targets as `get_y`.")
+def check_getters_of(name, getters:list, n:int) -> list:
+    "A getter for each of `n` inputs (`name` is get_x) or targets (get_y), or none at all. Raises `ValueError`."
+    if len(getters) in (0, n): return getters
+    what = {'get_x': 'input', 'get_y': 'target'}[name]
+    raise ValueError(f"{name} has {len(getters)} getter{'s' if len(getters) > 1 else ''} for {n} "
+                     f"{what}{'s' if n != 1 else ''}: give each one function, or None for the item itself. Functions "
+                     f"to be called one after the other are one `Pipeline`: `{name}=Pipeline([...])`.")
 
 # %% ../nbs/lib/checks.ipynb #5951bc06
 def check_transform(t):
@@ -865,6 +910,13 @@ def kind_of_item(o) -> str:
     if isinstance(o, (str, os.PathLike)): return 'file'
     return 'row' if hasattr(o, 'iloc') or isinstance(o, (dict, tuple, list)) else type(o).__name__
 
+def check_rm_tfms(rm):
+    "How many functions are left out, at the beginning of each column: a number, a list of numbers. Raises `TypeError`."
+    odd = [r for r in (rm if isinstance(rm, (list, tuple, L)) else [rm]) if r is not None and not _is_whole(r)]
+    if not odd: return rm
+    raise TypeError(f"rm_type_tfms={rm!r}: this is the number of functions to leave out, such as 1 for the getter. "
+                    "Batches with targets: `with_labels=True`.")
+
 def check_new_items(items):
     "A list of items to be predicted, not empty, all of one kind. Raises `TypeError` or `ValueError`."
     if isinstance(items, (str, Path)):
@@ -901,6 +953,101 @@ def check_some_are_good(
     if len(bad) < n: return bad
     raise ValueError(f"All {n} items are bad ({why}): nothing is left to train on. "
                      "Look at the report of `dblock.check(source)`.")
+
+# %% ../nbs/lib/checks.ipynb #04a811bc
+def check_pattern(pat):
+    "A regular expression with a group, compiled. Raises `TypeError` or `ValueError`."
+    try: compiled = re.compile(pat)
+    except re.error as e: raise ValueError(f"The pattern {pat!r} is no regular expression: {e}.") from None
+    except TypeError: raise TypeError(f"A pattern is a text, not {brief(pat, 60)}: `r'(.+)_\\d+.jpg$'`.") from None
+    if compiled.groups: return compiled
+    raise ValueError(f"The pattern {compiled.pattern!r} has no group, so it does not say what is the label. Put it in "
+                     f"parentheses: r'({compiled.pattern})', or a part of it.")
+
+def no_match(pat, text) -> ValueError:
+    "The error for a text that the pattern `pat` does not fit."
+    return ValueError(f"The pattern {pat.pattern!r} does not fit {text!r}, so there is no label. Does it stand for all "
+                      f"names? Try it: `re.search({pat.pattern!r}, {text!r})`.")
+
+def check_label_func(f, x, label):
+    "What a function of one's own has made of the file `x`. Raises `ValueError`."
+    if label is not None: return label
+    raise ValueError(f"`{func_name(f)}` was given {str(x)!r}, and gave back no label, but None. Does it end in "
+                     "`return`, in each of its branches?")
+
+# %% ../nbs/lib/checks.ipynb #f6926579
+def check_columns_of_one_length(columns) -> list:
+    "Columns with an entry for each item. Raises `TypeError` or `ValueError`."
+    if isinstance(columns, (str, Path)) or hasattr(columns, 'columns'):
+        raise TypeError(f"The source is a list of columns, such as `(files, labels)`, not a {type(columns).__name__}.")
+    columns = [list(c) for c in columns]
+    if len({len(c) for c in columns}) == 1: return columns
+    raise ValueError(f"The columns have {', '.join(str(len(c)) for c in columns)} entries: there must be one in each "
+                     "for every item, a file and its label, say.")
+
+def check_labels_kind(labels:list):
+    "Labels, of which no list holds floats: these are no names, but perhaps numbers to predict. Raises `ValueError`."
+    odd = first(o for o in labels if isinstance(o, (list, tuple, np.ndarray)) and len(o) and
+                isinstance(o[0], (float, np.floating)))
+    if odd is None: return labels
+    raise ValueError(f"The label {brief(odd, 60)} is a list of floats. Numbers to predict? Then say so: "
+                     "`y_block=RegressionBlock`. Names of classes? `y_block=MultiCategoryBlock`.")
+
+def check_csv(file):
+    "A table that is there. Raises `FileNotFoundError`."
+    if Path(file).is_file(): return file
+    there = sorted(o.name for o in Path(file).parent.glob('*.csv')) if Path(file).parent.is_dir() else []
+    raise FileNotFoundError(f"There is no table {str(file)!r}. "
+                            + (f"In this folder: {', '.join(there[:10])}. Give one: `csv_fname={there[0]!r}`."
+                               if there else "Nor is there another .csv file in this folder."))
+
+# %% ../nbs/lib/checks.ipynb #7496611e
+def check_part_folders(path, names):
+    "A folder with the folders `names` for training and validation. Raises `FileNotFoundError`."
+    absent = [o for o in names if not (Path(path)/o).is_dir()]
+    if not absent or not Path(path).is_dir(): return names # what is no folder at all is told by who looks into it
+    there = sorted(o.name for o in Path(path).iterdir() if o.is_dir() and o.name[0] != '.')
+    raise FileNotFoundError(f"{path} has no folder {absent[0]!r}. Its folders are: {', '.join(there[:10]) or 'none'}. "
+                            "If they are the classes, let validation be drawn, `valid_pct=0.2`; if they are the parts, "
+                            "name them: `train=..., valid=...`.")
+
+def check_some_of_file(n:int, fname, items):
+    "At least one item that a file of names for validation speaks of. Raises `ValueError`."
+    if n: return n
+    raise ValueError(f"Of the {len(items)} items none has a name that stands in {str(fname)!r}. It holds a file "
+                     f"name in each line, without its folder: such as {Path(str(first(items))).name!r}.")
+
+def check_optional(module, package, what):
+    "A module that only `what` needs, imported. Raises `ImportError`."
+    try: return importlib.import_module(module)
+    except ImportError: raise ImportError(f"{what} needs {package}, which the course itself does not: "
+                                          f"`pip install {package}`.") from None
+
+def check_part(name, p):
+    "A part of the items, between 0 and 1. Raises `ValueError`."
+    if isinstance(p, (int, float, np.number)) and 0 < p < 1: return p
+    raise ValueError(f"{name}={p!r}: a part of the items, between 0 and 1, such as 0.2.")
+
+def check_parts_fit(train_sz, valid_sz):
+    "Two parts that are no more than the whole. Raises `ValueError`."
+    if train_sz + valid_sz <= 1: return
+    raise ValueError(f"train_sz={train_sz} and valid_sz={valid_sz} are more than 1 together: they would have items in "
+                     "common.")
+
+# %% ../nbs/lib/checks.ipynb #bbccd4d5
+def check_some_urls(url_file, urls) -> list:
+    "The addresses: those given, or the lines of a file. Raises `ValueError` or `FileNotFoundError`."
+    if isinstance(urls, (str, Path)): raise TypeError(f"urls={brief(urls, 60)}: give a list, even of one.")
+    if urls is None and url_file is None: raise ValueError("Give `urls`, a list, or `url_file`, one address a line.")
+    if urls is None: urls = Path(url_file).read_text(encoding='utf-8').splitlines()
+    return list(dict.fromkeys(o for u in urls if (o := str(u).strip()))) # each once
+
+def warn_of_lost_pictures(lost:dict, n:int):
+    "Warn of addresses that gave no picture, by the reason; `n` were asked."
+    if not lost: return
+    counts = ', '.join(f'{why} ({times})' for why,times in Counter(lost.values()).most_common())
+    url, why = first(lost.items())
+    warn_outside(f"{len(lost)} of {n} addresses gave no picture: {counts}. The first: {brief(url, 100)} ({why}).")
 
 # %% ../nbs/lib/checks.ipynb #5ef415d1
 import stat

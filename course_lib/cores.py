@@ -12,18 +12,18 @@ from pathlib import Path
 # %% ../nbs/lib/cores.ipynb #1b78e470
 def _in_v2(folder):
     "Quota and period of a control group of version 2; `None` where there is no limit."
-    quota, period = (folder/'cpu.max').read_text().split()
+    quota, period = (folder/'cpu.max').read_text('utf-8').split()
     return None if quota == 'max' else int(quota)/int(period)
 
 def _in_v1(folder):
     "The same of version 1, where no limit is written as -1."
-    quota, period = (int((folder/f'cpu.cfs_{o}_us').read_text()) for o in ('quota', 'period'))
+    quota, period = (int((folder/f'cpu.cfs_{o}_us').read_text('utf-8')) for o in ('quota', 'period'))
     return None if quota <= 0 else quota/period
 
 # %% ../nbs/lib/cores.ipynb #7eeecbee
 def _mounts(root):
     "Where control groups that limit cores are mounted: pairs of a folder and the group that it shows as its top."
-    for line in (root/'proc/self/mountinfo').read_text().splitlines():
+    for line in (root/'proc/self/mountinfo').read_text('utf-8').splitlines():
         before, _, after = line.partition(' - ')
         top, folder = before.split()[3:5]
         kind, _, options = after.split()[:3]
@@ -32,7 +32,7 @@ def _mounts(root):
 
 def _our_group(root, kind):
     "The name of the group that this process is in, such as `/docker/4f1a`."
-    for line in (root/'proc/self/cgroup').read_text().splitlines():
+    for line in (root/'proc/self/cgroup').read_text('utf-8').splitlines():
         number, controllers, name = line.split(':', 2)
         if (number == '0') if kind == 'cgroup2' else ('cpu' in controllers.split(',')): return name
     return '/'

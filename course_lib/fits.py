@@ -6,7 +6,7 @@
 __all__ = ['stats_of', 'targets_of', 'ends_of', 'trained_stats', 'trained_targets', 'tell_once', 'normalised', 'renumbered',
            'fitting_loader', 'first_loader', 'expected_targets', 'expected_stats', 'fitting', 'fitting_dls', 'Fitted',
            'remember_stats', 'remember', 'dls_as_trained', 'noted_weights', 'note_of', 'check_note', 'take_note',
-           'loss_inside', 'range_of', 'leaves_no_room', 'beyond', 'look_at_end', 'last_operation', 'squeezes',
+           'loss_inside', 'reach_of', 'leaves_no_room', 'beyond', 'look_at_end', 'last_operation', 'squeezes',
            'looked_at', 'no_nan']
 
 # %% ../nbs/lib/fits.ipynb #dacc31f3
@@ -218,7 +218,7 @@ _ranges = {nn.Sigmoid: (0, 1), nn.Hardsigmoid: (0, 1), nn.Softmax: (0, 1), nn.Ta
            nn.ReLU: (0, math.inf), nn.Softplus: (0, math.inf), nn.LogSigmoid: (-math.inf, 0),
            nn.LogSoftmax: (-math.inf, 0)}
 
-def range_of(model:nn.Module) -> tuple|None:
+def reach_of(model:nn.Module) -> tuple|None:
     "(name, low, high) of the last layer, if it squeezes its outputs into a range; only an `nn.Sequential` tells."
     while isinstance(model, nn.Sequential) and len(model): model = model[-1]
     low, high = _ranges.get(type(model)) or (getattr(model, 'low', None), getattr(model, 'high', None))
@@ -247,7 +247,7 @@ def beyond(dl, low:float, high:float) -> tuple|None:
 # %% ../nbs/lib/fits.ipynb #f00fa290
 def look_at_end(learn):
     "Point out a last layer that squeezes the outputs too much for the loss, or for the targets."
-    found = range_of(learn.model)
+    found = reach_of(learn.model)
     if found is None: return
     layer, low, high = found
     loss, inside = learn.loss_func, loss_inside(learn.loss_func)

@@ -240,15 +240,15 @@ def counts(self:ClassificationInterpretation) -> tuple:
     cm = self.confusion_matrix()
     return cm.diagonal(), cm.sum(0), cm.sum(1)
 
-def draw_matrix(ax, m, names, cmap='Blues', dec=None):
-    "Draw the matrix `m` with names at both sides; `dec`: write its numbers too, with so many decimals."
+def draw_matrix(ax, m, names, cmap='Blues', dec=None, zeros=True):
+    "Draw the matrix `m` with names at both sides; `dec`: write its numbers (also `zeros`?) with so many decimals."
     ax.imshow(m, interpolation='nearest', cmap=cmap)
     at = range(len(names))
     ax.set_xticks(at, names, rotation=90)
     ax.set_yticks(at, names)
     for i,j in np.ndindex(m.shape) if dec is not None else ():
         colour = 'white' if m[i, j] > m.max()/2 else 'black'
-        if m[i, j]: ax.text(j, i, f'{m[i, j]:.{dec}f}', ha='center', va='center', color=colour)
+        if zeros or m[i, j]: ax.text(j, i, f'{m[i, j]:.{dec}f}', ha='center', va='center', color=colour)
 
 # %% ../nbs/lib/interpretation.ipynb #2f596c23
 @patch
@@ -257,7 +257,7 @@ def plot_confusion_matrix(self:ClassificationInterpretation,
     title:str=None,       # 'Confusion matrix', or 'What is taken for what', if `None`
     cmap:str='Blues',     # One of matplotlib's
     norm_dec:int=2,       # Decimals of parts
-    plot_txt:bool=True,   # Write the numbers that are not 0?
+    plot_txt:bool=True,   # Write the numbers? (several labels: those that are not 0)
     figsize=None,         # Width and height in inches
 ):
     "Draw the confusion matrix. Several labels: the class that was missed, and that falsely claimed."
@@ -265,7 +265,8 @@ def plot_confusion_matrix(self:ClassificationInterpretation,
     cm, there = self.confusion_matrix(), self.counts()[2]
     if normalize: cm = cm/np.maximum(there, 1)[:, None]
     ax = plt.subplots(figsize=figsize, layout='constrained')[1]
-    draw_matrix(ax, cm, list(map(str, self.vocab)), cmap, (norm_dec if normalize else 0) if plot_txt else None)
+    dec = None if not plot_txt else norm_dec if normalize else 0
+    draw_matrix(ax, cm, list(map(str, self.vocab)), cmap, dec, zeros=not self.several)
     rows, columns = ('missed', 'falsely claimed') if self.several else ('Actual', 'Predicted')
     ax.set(ylabel=rows, xlabel=columns,
            title=title or ('What is taken for what' if self.several else 'Confusion matrix'))

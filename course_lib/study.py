@@ -39,10 +39,10 @@ def _complaint(r):
     return f'{r.name} {version} is too {"old" if _is_old(version, r.specifier) else "new"}: {needed}.'
 
 # %% ../nbs/lib/study.ipynb #97d117b4
-def _requirements(extra=''):
-    "What the package requires; with `extra`, what that adds."
+def _requirements(extra='', package='course_lib'):
+    "What the `package` requires; with `extra`, what that adds."
     from packaging.requirements import Requirement
-    every = [Requirement(o) for o in metadata.requires('course_lib') or []]
+    every = [Requirement(o) for o in metadata.requires(package) or []]
     needed = lambda r, extra: r.marker is None or r.marker.evaluate({'extra': extra})
     if not extra: return [r for r in every if needed(r, '')]
     return [r for r in every if needed(r, extra) and not needed(r, '')]
@@ -50,6 +50,12 @@ def _requirements(extra=''):
 def _missing(extra=''):
     "Pairs of a requirement that is not met and a sentence on it."
     return [(r, said) for r in _requirements(extra) if (said := _complaint(r))]
+
+def _misfits():
+    "The same for those that are there, but do not go with each other: a torchvision takes only its own torch."
+    names = {r.name for r in _requirements()}
+    return [(r, f'For {name}, {said}') for name in sorted(names) for r in _requirements(package=name)
+            if r.name in names and (said := _complaint(r))]
 
 def _install(rs):
     "The command that installs what the requirements `rs` name."
@@ -64,7 +70,7 @@ def _about_python():
     return False, f'Python {here} will not do: needed is {_in_words(SpecifierSet(needed))}.'
 
 def _about_packages():
-    needed, lab, app = _missing(), _missing('lab'), _missing('app')
+    needed, lab, app = _missing() or _misfits(), _missing('lab'), _missing('app')
     yield from ((False, said) for _,said in needed)
     if not needed: yield True, f'The {len(_requirements())} packages that course_lib needs are there.'
     yield from ((False, f'{said} The chapters are studied with it.') for _,said in lab)

@@ -67,14 +67,17 @@ class Box:
         "Debian with this Python in /usr/local, as the official images have theirs."
         debian = ['debootstrap', '--variant=minbase', f'--include={LIBRARIES}', said.rpartition('-')[2]]
         subprocess.run([*debian, str(self.folder)], check=True, stdout=subprocess.DEVNULL)
-        no = shutil.ignore_patterns('site-packages', 'test', '__pycache__', 'pip*')
-        shutil.copytree(sys.base_prefix, self.folder/'usr'/'local', dirs_exist_ok=True, symlinks=True, ignore=no)
+        no = shutil.ignore_patterns('site-packages', 'test', '__pycache__')
+        here, there = Path(sys.base_prefix), self.folder/'usr'/'local'
+        shutil.copytree(here/'lib', there/'lib', dirs_exist_ok=True, symlinks=True, ignore=no)
+        for o in (here/'bin').glob('python*[0-9]'): shutil.copy(o, there/'bin', follow_symlinks=False)
+        (there/'bin'/'python').symlink_to('python3')
         for o in '/etc/resolv.conf', '/etc/ssl/certs/ca-certificates.crt': shutil.copy(o, self.folder/o[1:])
         for o in '/proc', '/dev', os.environ.get('PIP_FIND_LINKS', ''):
             if not os.path.isdir(o): continue
             (self.folder/o[1:]).mkdir(parents=True, exist_ok=True)
             subprocess.run(['mount', '--bind', o, str(self.folder/o[1:])], check=True)
-        subprocess.run(self.inside(['python3', '-m', 'ensurepip', '--default-pip']), check=True)
+        for o in 'ldconfig', 'python -m ensurepip --default-pip': subprocess.run(self.inside(o.split()), check=True)
 
 def follow(folder, words=None, given=None):
     "Follow Dockerfile in `folder`: the steps with these words, or all."

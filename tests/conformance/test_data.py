@@ -186,7 +186,7 @@ assert (xb.shape, yb.shape, dls.c, dls.vocab) == ((4, 3, 64, 64), (4, 3), 3, ['a
 assert (len(dls.train), len(dls.valid)) == (2, 1)
 dls.show_batch(nrows=1, ncols=3)
 axes = plt.gcf().axes
-assert [bool(ax.images) for ax in axes] == [True]*3 and {ax.get_title() for ax in axes} <= {'a; b', 'b', 'a; c'}
+assert [bool(ax.images) for ax in axes] == [True]*3 and {ax.get_title() for ax in axes} <= {'a;b', 'b', 'a;c'}
 plt.close('all')
 """, scope)
 

@@ -255,7 +255,9 @@ def test_splits_that_are_no_two_lists_of_different_positions(block, df, split, s
 
 def test_mask_in_place_of_positions(block, df):
     with refused((ValueError, TypeError), 'mask'): block(splitter=IndexSplitter(df['is_valid'])).datasets(df)
-    with refused((ValueError, TypeError), 'mask'): block(splitter=lambda d: (~d.is_valid, d.is_valid)).datasets(df)
+    dsets = block(splitter=lambda d: (~d.is_valid, d.is_valid)).datasets(df) # two masks are as clear as positions
+    assert [i in dsets.splits[1] for i in range(len(df))] == df['is_valid'].tolist()
+    with refused(ValueError, 'mask', str(len(df))): block(splitter=lambda d: (~d.is_valid, [True, False])).datasets(df)
 
 @pytest.mark.parametrize('splitter', [RandomSplitter, ColSplitter, IndexSplitter])
 def test_splitter_without_its_parentheses(block, df, splitter):

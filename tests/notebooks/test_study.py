@@ -456,6 +456,15 @@ def test_several_are_put_right_at_once(place):
     assert found.count(' is missing: ') == 3 and 'gradio' not in found and 'pytest' not in found
     assert re.search(r'"torch[^"]*" "pandas[^"]*" "jupyterlab[^"]*"$', found)
 
+def test_packages_that_do_not_go_with_each_other(place, monkeypatch):
+    needs = {'course_lib': [*NEEDS, 'torchvision>=0.21,<1'],
+             'torchvision': ['torch==2.6.0', 'numpy', 'gdown; extra == "gdown"']}
+    place(NEEDS, HAS | {'torchvision': '0.21.0'})
+    monkeypatch.setattr(metadata, 'requires', lambda name: needs.get(name))
+    said, remedy = (said for fine,said in installation('work') if not fine)
+    assert said == 'For torchvision, torch 2.13.0+cpu is too new: needed is exactly 2.6.0.'
+    assert remedy.endswith('pip install "torch==2.6.0"')
+
 @pytest.mark.parametrize('there', [HAS, HAS | {'torch': '2.6'}, HAS | {'pandas': '3.1.0rc1'}, {**HAS, 'gradio': '5'}])
 def test_what_will_do_is_not_complained_about(place, there): assert place(NEEDS, there) == ''
 
