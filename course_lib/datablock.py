@@ -12,7 +12,6 @@ __all__ = ['RandomSplitter', 'as_list', 'ColSplitter', 'IndexSplitter', 'FuncSpl
 # %% ../nbs/03_datablock.ipynb #6224f185
 import copy, operator
 from itertools import chain
-from .cores import n_cores
 from .core import *
 from .checks import *
 from .tables import *
@@ -21,6 +20,7 @@ from .functions import as_step, made, our_classes, transform_list
 from .fused import as_few_steps, earlier, fuse
 from .first_batch import settled, with_first_batch
 from .dataloaders import *
+from .keywords import for_each_loader, loader_of
 
 # %% ../nbs/03_datablock.ipynb #d3a3f492
 def RandomSplitter(
@@ -65,7 +65,7 @@ def IndexSplitter(
 ):
     "A splitter with the validation positions given."
     def _by_index(items):
-        valid = check_whole_numbers(positions_of(valid_idx, items), len(items), 'validation')
+        valid = check_whole_numbers(positions_of(check_no_mask(valid_idx), items), len(items), 'validation')
         if not hasattr(valid_idx, 'get_indexer'): warn_of_index_labels(valid_idx, items)
         held = set(valid)
         return L(i for i in range(len(items)) if i not in held), L(valid)
@@ -171,7 +171,7 @@ def check(self:Categorize, values):
 # %% ../nbs/03_datablock.ipynb #edafb7b4
 class MultiCategory(L):
     "The names of several categories, which know how to show themselves."
-    def show(self, ctx=None, sep='; ', **kw): return _show_title(sep.join(map(str, self)), ctx, **kw)
+    def show(self, ctx=None, sep=';', **kw): return _show_title(sep.join(map(str, self)), ctx, **kw)
 
 class MultiCategorize(Categorize):
     "A list of labels to their numbers, and back. A missing list, or an empty one, means none of the classes."
@@ -311,7 +311,8 @@ def decode_one(self:SampleTransform, x):
     return x
 
 @patch
-def decode(self:SampleTransform, sample): return tuple(self.decode_one(x) for x in sample)
+def decode(self:SampleTransform, sample): # A tuple, or one value
+    return tuple(map(self.decode_one, sample)) if isinstance(sample, (tuple, list)) else self.decode_one(sample)
 
 # %% ../nbs/03_datablock.ipynb #b2e66b7e
 class Pipeline:
@@ -368,9 +369,8 @@ def _placed(tfms, where):
 def _getters(getters, get_x, get_y, n, n_inp):
     "One getter for each of `n` blocks, of which `n_inp` are inputs."
     if getters is None:
-        xs = check_input_getters(as_list(get_x), n_inp)
-        getters = xs + [None]*(n_inp - len(xs)) + as_list(get_y)
-        getters += [None]*(n - len(getters))
+        xs = check_getters_of('get_x', as_list(get_x), n_inp) or [None]*n_inp
+        getters = xs + (check_getters_of('get_y', as_list(get_y), n - n_inp) or [None]*(n - n_inp))
     return check_getters(list(getters), n)
 
 # %% ../nbs/03_datablock.ipynb #fb97dcf6
@@ -398,7 +398,8 @@ class DataBlock:
 @patch
 def columns(self:DataBlock) -> list:
     "A `Column` for each block: its getter, then the functions that make its values."
-    return [Column([g, *map(copy.copy, b.type_tfms)]) for g,b in zip(self.getters, self.blocks)]
+    getters = [list(g.all_tfms) if isinstance(g, Pipeline) else [g] for g in self.getters]
+    return [Column(g + [copy.copy(f) for f in b.type_tfms]) for g,b in zip(getters, self.blocks)]
 
 @patch
 def split(self:DataBlock, items):
@@ -447,15 +448,12 @@ def watch(self:DataBlock, split_idx:int):
 
 # %% ../nbs/03_datablock.ipynb #fe098962
 @patch
-def _loader(self:DataBlock, ds, bs, num_workers, verbose, shuffle=True, drop_last=None, **kwargs):
-    k, train = ds.split_idx, ds.split_idx == 0
+def _loader(self:DataBlock, ds, verbose, **settings):
+    k = ds.split_idx
     after_item, after_batch = self.pipelines(k)
     if verbose: print(f'split {k}, samples: {after_item}\nsplit {k}, batches: {after_batch}')
-    if num_workers is None: num_workers = min(8, n_cores())
-    if drop_last is None: drop_last = check_yes_no('shuffle', shuffle) and len(ds) >= bs
-    if train: check_tfms(ds.columns, after_batch.tfms)
-    return DataLoader(ds, bs, train and shuffle, train and drop_last, num_workers,
-                      after_item=after_item, after_batch=after_batch, watch=self.watch(k), **kwargs)
+    if k == 0: check_tfms(ds.columns, after_batch.tfms)
+    return loader_of(ds, after_item=after_item, after_batch=after_batch, watch=self.watch(k), **settings)
 
 # %% ../nbs/03_datablock.ipynb #2cdabdfe
 @patch
@@ -468,15 +466,15 @@ def dataloaders(self:DataBlock,
     device=None,          # Where batches go; `default_device()` if `None`
     verbose:bool=False,   # Say what is made?
     skip_bad:bool=False,  # Leave out the items that `check` calls bad?
-    **kwargs              # More settings of a `DataLoader`; `shuffle` and `drop_last` are about training only
+    item_tfms=None, batch_tfms=None,
+    **kwargs              # More settings, as `for_each_loader` takes them: `shuffle` and `drop_last` are for training
 ) -> DataLoaders:
-    "The `DataLoaders` that this recipe makes of `source`."
-    bs, kwargs = one_batch_size(bs, kwargs.pop('batch_size', None)), check_not_of_recipe(kwargs)
+    "The `DataLoaders` that this recipe makes of `source`; transforms that are given are in place of its own."
+    if (item_tfms, batch_tfms) != (None, None): self = self.new(item_tfms, batch_tfms)
     if skip_bad: self, source = self.without_bad(source) # room `doctor`
-    dsets = self.datasets(source, verbose=verbose)
-    sizes = [bs] + [one_batch_size(val_bs, None, bs)]*(len(dsets.splits) - 1)
-    loaders = [self._loader(dsets.subset(k), size, num_workers, verbose, **kwargs)
-               for k,size in enumerate(sizes)]
+    kwargs, dsets = check_not_of_recipe(kwargs), self.datasets(source, verbose=verbose)
+    settings = for_each_loader(len(dsets.splits), bs, val_bs, num_workers=num_workers, **kwargs)
+    loaders = [self._loader(dsets.subset(k), verbose, **own) for k,own in enumerate(settings)]
     return DataLoaders(*loaders, path=path, device=default_device() if device is None else device)
 
 # %% ../nbs/03_datablock.ipynb #a1d872de
@@ -613,6 +611,7 @@ def _like(items, trained):
 @patch
 def test_set(self:Datasets,
     items,                  # A list of them, or a DataFrame
+    rm_tfms=None,           # How many functions of each column to leave out at its beginning; found if `None`
     with_labels:bool=False, # Make all the variables? Else inputs only
 ) -> Datasets:
     "Datasets of new `items`, set up as this one."
@@ -620,22 +619,25 @@ def test_set(self:Datasets,
     new.all_items = _like(check_new_items(items), trained)
     new.idxs, new.split_idx = list(range(len(items))), 1
     columns = self.columns if with_labels else self.columns[:self.n_inp]
-    new.columns = [Column(c.fns[_start(c, item_at(new.all_items, 0), trained):]) for c in columns]
+    item, rm = item_at(new.all_items, 0), check_rm_tfms(rm_tfms)
+    rm = rm if isinstance(rm, (list, tuple, L)) else [rm]*len(columns)
+    new.columns = [Column(c.fns[_start(c, item, trained):] if r is None else c.given[r:]) for c,r in zip(columns, rm)]
     for c in new.columns:
-        with noting(about_getter, c, item_at(new.all_items, 0)): c.setup(new.all_items, None)
+        with noting(about_getter, c, item): c.setup(new.all_items, None)
     return new
 
 # %% ../nbs/03_datablock.ipynb #7e0c26ac
 @patch
 def test_dl(self:DataLoaders,
     items,                  # Files, pictures, rows: a list of them, or a DataFrame
+    rm_type_tfms=None,      # How many functions of each column to leave out, 1 is the getter; found if `None`
     with_labels:bool=False, # Batches with targets too? Else inputs only
     bs:int=None,            # As in validation if `None`
     **kwargs                # More settings of a `DataLoader`
 ) -> DataLoader:
     "A loader of new `items`, transformed as in validation."
     last = self.loaders[min(1, len(self)-1)]
-    ds = last.dataset.test_set(items, with_labels)
+    ds = last.dataset.test_set(items, rm_type_tfms, with_labels) if hasattr(last.dataset, 'test_set') else items
     if bs is not None: kwargs['bs'] = bs
     return last.new(ds, **{'shuffle': False, 'drop_last': False, **kwargs})
 

@@ -172,10 +172,13 @@ class TensorPoint(TensorBase):
     "Points `[n,2]` of float32, x before y: in pixels, where the first pixel reaches from 0 to 1, or scaled to -1..1."
     @classmethod
     def create(cls,
-        p, # `[x, y]`, or a list of such
+        p,             # `[x, y]`, or a list of such
+        img_size=None, # (width, height) of the picture on which they were marked; that of the sample if `None`
     ) -> 'TensorPoint':
         "Points from numbers, a list, an array or a tensor. Raises `ValueError` for anything else."
-        return cls(check_points(p))
+        points = cls(check_points(p))
+        points.img_size = img_size or getattr(p, 'img_size', None)
+        return points
 
     def show(self, ctx=None, s=60, c='red', **kw):
         "Draw points in pixels in the axes `ctx`, or in those at hand."
@@ -204,8 +207,9 @@ class PointScaler(SampleTransform):
 
     def apply(self, x, wh):
         if not isinstance(x, TensorPoint): return x
+        img_size = getattr(x, 'img_size', None)
         if self.y_first: x = x.flip(-1)
-        return x*2/tensor(wh) - 1 if self.do_scale else x
+        return x*2/tensor(img_size or wh) - 1 if self.do_scale else x
 
 # %% ../nbs/04_vision.ipynb #fd230fde
 @patch
