@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['faster_together', 'fuse', 'does_earlier', 'earlier', 'line_of_rows', 'line_of_bytes', 'scale_bytes',
-           'to_whole_pixels', 'StraightCut', 'mapped_grid', 'pictures_alone', 'runs_of', 'in_pieces', 'FewAtATime',
-           'as_few_steps']
+           'to_whole_pixels', 'StraightCut', 'StraightShrink', 'mapped_grid', 'pictures_alone', 'runs_of', 'in_pieces',
+           'FewAtATime', 'as_few_steps']
 
 # %% ../nbs/lib/fused.ipynb #ebb37c14
 from .core import *
@@ -127,6 +127,18 @@ class StraightCut:
         return self.cut.points(p, wh, box, to)
 
     def __repr__(self): return f'{self.cut}+ToTensor'
+
+# %% ../nbs/lib/fused.ipynb #eecd966b
+class StraightShrink:
+    "For a transform that does `Shrink` and `ToTensor` in one: from the file's bytes to those of the tensor."
+    def __init__(self, shrink, to_tensor): self.shrink, self.to_tensor = shrink, to_tensor
+
+    def apply(self, x, drawn):
+        a = x.reduced_bytes(self.shrink.times(x)) if isinstance(x, LazyImage) else None
+        if a is None: return self.to_tensor.apply(self.shrink.apply(x, None), None)
+        return torch.from_numpy(a).as_subclass(self.kind)
+
+    def __repr__(self): return f'{self.shrink}+ToTensor'
 
 # %% ../nbs/lib/fused.ipynb #08d0bf45
 def mapped_grid(

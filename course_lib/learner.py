@@ -150,7 +150,7 @@ def place(
 # %% ../nbs/07_learner.ipynb #d18357a9
 @patch
 def _forget_batch(self:Learner):
-    self.model.eval()
+    if self.model.training: self.model.eval()
     self.training, self.dl, self.xb, self.yb = False, None, (), ()
     self.pred = self.loss = self.loss_grad = None
 
@@ -650,7 +650,7 @@ def predict(self:Learner,
 
     Tuples of such if there are several targets."""
     check_opens_items(self.dls)
-    dl = self.dls.test_dl([check_one_item(item)])
+    dl = self.dls.test_dl([check_one_item(item)], num_workers=0) # a thread would have nothing to do ahead
     b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     dec, preds, samples = first_item(dec), first_item(preds), self._decoded(b, dec)

@@ -143,6 +143,6 @@ def test_transforms_of_ones_own_are_left_alone():
 @pytest.mark.parametrize('h, w', [(5, 7), (1, 4), (30, 20)])
 def test_a_grid_mapped_by_lines_is_that_by_points(h, w, align_corners):
     mats = torch.eye(3) + torch.rand(4, 3, 3, generator=torch.Generator().manual_seed(0))/9
-    lines = [pixel_line(n, align_corners) for n in (w, h)]
+    lines = pixel_grid(1, w, align_corners)[0, :, 0], pixel_grid(h, 1, align_corners)[0, :, 1]
     theirs = map_points(pixel_grid(h, w, align_corners), mats).view(4, h, w, 2)
     torch.testing.assert_close(fused.mapped_grid(mats, *lines), theirs, atol=1e-6, rtol=1e-5)
