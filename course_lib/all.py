@@ -33,6 +33,7 @@ from .more_pictures import PILImageBW, CropPad, RandomErasing
 from .doctor import verify_images
 from .shortcuts import *
 from .losses import *
+from .more_losses import *
 from .metrics import *
 from .more_metrics import *
 from .learner import *

@@ -27,23 +27,23 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
            'check_crop', 'check_stds', 'check_both_stats', 'check_colours', 'normalize_in_words', 'check_same_shape',
            'check_same_items', 'check_class_numbers', 'Looking', 'looking', 'check_targets_finite',
-           'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit',
-           'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average', 'check_zeros_and_ones',
-           'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight', 'check_pos_label',
-           'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name', 'check_flat',
-           'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable', 'check_event_names',
-           'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model', 'check_callable',
-           'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
-           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch', 'check_hyper', 'top_rate',
-           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_monitor_name',
-           'check_monitor', 'check_comp', 'check_at_least', 'check_above', 'check_saves', 'check_can_write',
-           'check_same_heads', 'check_makes_steps', 'larger_loss', 'no_effect_with_schedule', 'check_opens_items',
-           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
-           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
-           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
-           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
-           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
-           'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
+           'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit', 'check_focus',
+           'check_eps', 'check_probabilities', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
+           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight',
+           'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
+           'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
+           'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
+           'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
+           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch',
+           'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt',
+           'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least', 'check_above',
+           'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
+           'no_effect_with_schedule', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
+           'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
+           'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
+           'no_numbers', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms',
+           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
+           'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
            'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
            'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
            'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
@@ -1269,7 +1269,7 @@ def check_class_weights(func):
 
 # %% ../nbs/lib/checks.ipynb #0796300e
 def _weight_fits(func, w, shape):
-    if isinstance(func, nn.CrossEntropyLoss): return w.shape == shape[-1:]
+    if not isinstance(func, (nn.BCEWithLogitsLoss, nn.BCELoss)): return w.shape == shape[-1:] # one class for each item
     try: return torch.broadcast_shapes(w.shape, shape) == shape
     except RuntimeError: return False
 
@@ -1282,6 +1282,26 @@ def check_weights_fit(
         if _weight_fits(func, w, shape): continue
         raise ValueError(f'{k} has {w.numel()} numbers, but the prediction has {shape[-1]} classes: one for each class '
                          'is expected, in the order of `dls.vocab`.')
+
+# %% ../nbs/lib/checks.ipynb #b7989525
+def check_focus(gamma_neg, gamma_pos=0, clip=0):
+    "Raise `ValueError` unless the powers are numbers from 0 up, and `clip` is a share below 1."
+    for name,v in dict(gamma_neg=gamma_neg, gamma_pos=gamma_pos).items():
+        if not (isinstance(v, (int, float)) and 0 <= v < math.inf):
+            raise ValueError(f'{name}={brief(v)}: a number from 0 up is expected; 0 makes nothing lighter.')
+    if isinstance(clip, (int, float)) and 0 <= clip < 1: return
+    raise ValueError(f'clip={brief(clip)}: it is taken off a probability, so from 0 to below 1, such as 0.05.')
+
+def check_eps(eps) -> float:
+    "Raise `ValueError` unless `eps` is a share that may be taken off a target."
+    if isinstance(eps, (int, float)) and 0 <= eps <= 1: return eps
+    raise ValueError(f'eps={brief(eps)}: a share from 0 to 1 is expected, such as 0.1.')
+
+def check_probabilities(inp):
+    "Raise `ValueError`, if it may look, unless all predictions lie between 0 and 1."
+    if not Looking.waits or ((inp >= 0) & (inp <= 1)).all(): return
+    raise ValueError(f'Predictions go from {inp.min().item():g} to {inp.max().item():g}, but this loss takes '
+                     'probabilities, between 0 and 1. If the model ends without a sigmoid, use BCEWithLogitsLossFlat.')
 
 # %% ../nbs/lib/checks.ipynb #6518ea1f
 def check_one_target(n:int):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['activations', 'plot_function', 'binary_cross_entropy', 'BaseLoss', 'BCEWithLogitsLossFlat', 'MSELossFlat',
-           'CrossEntropyLossFlat', 'activation_for', 'decodes_for']
+           'CrossEntropyLossFlat', 'AsymmetricLoss', 'reduced', 'AsymmetricLossFlat', 'activation_for', 'decodes_for']
 
 # %% ../nbs/05_losses.ipynb #ef6fab87
 from fastcore.basics import noop
@@ -12,7 +12,7 @@ from .core import *
 import torch.nn.functional as F
 from .checks import (check_same_shape, check_same_items, check_class_numbers, check_known_classes,
                                check_targets_finite, check_targets_between, check_class_weights, check_weights_fit,
-                               check_one_target, check_thresh, ask_for_a_loss)
+                               check_one_target, check_thresh, check_focus, ask_for_a_loss)
 from .dataloaders import Datasets, DataLoaders
 from .datablock import TensorCategory, TensorMultiCategory, RegressionSetup
 
@@ -95,8 +95,9 @@ class BCEWithLogitsLossFlat(BaseLoss):
     Source: fastai's class of this name."""
     hint = ('One column for each class is needed on both sides: end the model in as many outputs as there are classes. '
             'If each item has one class number, use CrossEntropyLossFlat.')
+    loss_cls = nn.BCEWithLogitsLoss
     def __init__(self, *args, axis=-1, floatify=True, thresh=0.5, **kwargs):
-        super().__init__(nn.BCEWithLogitsLoss, *args, axis=axis, floatify=floatify, **kwargs)
+        super().__init__(self.loss_cls, *args, axis=axis, floatify=floatify, **kwargs)
         self.thresh = thresh
     def activation(self, x): return torch.sigmoid(x)
     def decodes(self, x): return x > check_thresh(self.thresh, x)
@@ -112,8 +113,9 @@ class MSELossFlat(BaseLoss):
     Takes what `nn.MSELoss` takes (`reduction`). With `reduction='none'` the losses have the prediction's shape.
     Raises `ValueError` if the shapes do not fit. Source: fastai's function of this name."""
     hint = 'End the model in as many outputs as there are numbers to predict for one item.'
+    loss_cls = nn.MSELoss
     def __init__(self, *args, axis=-1, floatify=True, **kwargs):
-        super().__init__(nn.MSELoss, *args, axis=axis, floatify=floatify, **kwargs)
+        super().__init__(self.loss_cls, *args, axis=axis, floatify=floatify, **kwargs)
 
 # %% ../nbs/05_losses.ipynb #33c60e80
 class CrossEntropyLossFlat(BaseLoss):
@@ -122,17 +124,44 @@ class CrossEntropyLossFlat(BaseLoss):
     Takes what `nn.CrossEntropyLoss` takes (`weight`, `ignore_index`, `label_smoothing`, `reduction`). With
     `reduction='none'` there is one loss for each target, in one row. Raises `ValueError` if shapes or weights do not
     fit, or the targets are no numbers of columns. Source: fastai's class of this name."""
-    def __init__(self, *args, axis=-1, **kwargs): super().__init__(nn.CrossEntropyLoss, *args, axis=axis, **kwargs)
+    loss_cls = nn.CrossEntropyLoss
+    def __init__(self, *args, axis=-1, **kwargs): super().__init__(self.loss_cls, *args, axis=axis, **kwargs)
     def activation(self, x): return F.softmax(x, dim=self.axis)
     def decodes(self, x): return x.argmax(dim=self.axis)
     def __call__(self, inp, targ):
         check_class_numbers(inp, targ, self.axis)
         inp = plain_float(inp).movedim(self.axis, -1)
         check_weights_fit(self.func, inp.shape)
-        check_known_classes(plain(targ), inp.shape[-1], self.func.ignore_index)
+        check_known_classes(plain(targ), inp.shape[-1], getattr(self.func, 'ignore_index', None))
         return self.func(inp.reshape(-1, inp.shape[-1]), plain(targ).reshape(-1).long())
 
 activations['softmax'] = partial(F.softmax, dim=-1)
+
+# %% ../nbs/05_losses.ipynb #a73b55c5
+class AsymmetricLoss(nn.Module):
+    """Binary cross-entropy in which an easy "no" counts little. Source: Ridnik and others, 2021.
+
+    A class that is there costs -(1-p)^gamma_pos·log(p); one that is not -p^gamma_neg·log(1-p), with `clip` taken off p
+    first. Takes activations, and targets within 0..1 of the same shape."""
+    def __init__(self, gamma_neg=4, gamma_pos=0, clip=0.05, reduction='mean'):
+        super().__init__()
+        store_attr()
+        check_focus(gamma_neg, gamma_pos, clip)
+
+    def forward(self, x, t):
+        p, q = (torch.sigmoid(x) - self.clip).clamp(min=1e-8), torch.sigmoid(-x)
+        log_no = (q + self.clip).clamp(max=1).log() if self.clip else F.logsigmoid(-x)
+        losses = -t*q.clamp(min=1e-8)**self.gamma_pos*F.logsigmoid(x) - (1 - t)*p**self.gamma_neg*log_no
+        return reduced(losses, self.reduction)
+
+def reduced(losses, how:str):
+    "The mean or the sum of `losses`, or all of them for 'none'."
+    return losses.mean() if how == 'mean' else losses.sum() if how == 'sum' else losses
+
+# %% ../nbs/05_losses.ipynb #e5a6586b
+class AsymmetricLossFlat(BCEWithLogitsLossFlat):
+    "`AsymmetricLoss` with the checks, the activation and the decisions of `BCEWithLogitsLossFlat`."
+    loss_cls = AsymmetricLoss
 
 # %% ../nbs/05_losses.ipynb #e2db710b
 def _is_one_of(loss, known):
@@ -141,7 +170,7 @@ def _is_one_of(loss, known):
 
 # %% ../nbs/05_losses.ipynb #a9c2a075
 _sigmoid_losses = (nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss, F.binary_cross_entropy_with_logits,
-                   F.multilabel_soft_margin_loss, binary_cross_entropy)
+                   F.multilabel_soft_margin_loss, binary_cross_entropy, AsymmetricLoss)
 _softmax_losses = (nn.CrossEntropyLoss, F.cross_entropy)
 
 # %% ../nbs/05_losses.ipynb #e53ce894

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'ratio_of', 'score_multi', 'f1_multi', 'group_ends',
-           'average_precision', 'ap_multi', 'Metric', 'batch_of', 'AvgMetric', 'AccumMetric', 'F1ScoreMulti',
-           'PrecisionMulti', 'RecallMulti', 'JaccardMulti', 'FBetaMulti', 'HammingLossMulti', 'APScoreMulti', 'mse',
-           'needs_all', 'mk_metric', 'add_batch', 'value_of', 'name_of', 'column_heads']
+           'average_precision', 'ap_multi', 'Metric', 'AvgMetric', 'AccumMetric', 'F1ScoreMulti', 'PrecisionMulti',
+           'RecallMulti', 'JaccardMulti', 'FBetaMulti', 'HammingLossMulti', 'APScoreMulti', 'mse', 'needs_all',
+           'mk_metric', 'column_heads']
 
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
 from inspect import getclosurevars, signature
@@ -163,13 +163,6 @@ class Metric:
     @property
     def name(self): return class2attr(self, 'Metric')
 
-# %% ../nbs/06_metrics.ipynb #a64823f6
-def batch_of(pred, targs:tuple) -> tuple:
-    "Predictions and a tuple of targets: as given, or those of a learner, if it is given in their place."
-    if targs: return pred, targs
-    yb = getattr(pred, 'yb', None)
-    return pred.pred, (pred.y,) if yb is None else tuple(yb)
-
 # %% ../nbs/06_metrics.ipynb #eb75826d
 class AvgMetric(Metric):
     "A function of predictions and targets, averaged over batches, each weighted by its number of items. As in fastai."
@@ -271,7 +264,7 @@ class _ScoreMulti(AccumMetric):
                  **kwargs):
         check_pos_label(pos_label)
         check_average(average, summed_axes)
-        check_thresh(thresh, torch.zeros(np.size(thresh)), within=sigmoid)
+        check_thresh(thresh, torch.zeros(torch.as_tensor(thresh).numel()), within=sigmoid)
         f = partial(score_multi, self.score_name, thresh=thresh, sigmoid=sigmoid, labels=labels, average=average,
                     sample_weight=sample_weight, axis=axis, **kwargs)
         super().__init__(f, flatten=False, name=self.score_name)
@@ -353,22 +346,6 @@ def mk_metric(m): # A function of (predictions, targets), or a metric
     if all(hasattr(type(m), o) for o in ('reset', 'accumulate', 'value')): return m
     check_metric_callable(m)
     return AccumMetric(m, flatten=False) if needs_all(m) else AvgMetric(m)
-
-# %% ../nbs/06_metrics.ipynb #7a0ba5b2
-def add_batch(m, learn):
-    "Show the metric `m` the batch of `learn`."
-    params = signature(m.accumulate).parameters.values()
-    if len(params) != 1 or any(p.kind == p.VAR_POSITIONAL for p in params): return m.accumulate(learn.pred, *learn.yb)
-    with noting(about_metric, name_of(m), learn.yb): m.accumulate(learn)
-
-def value_of(m):
-    "The value of the metric `m`, as a Python number if it is one."
-    v = m.value
-    return v.item() if isinstance(v, Tensor) and v.ndim == 0 else v
-
-def name_of(m) -> str:
-    "What a table calls the metric `m`: its name, or that of its class."
-    return getattr(m, 'name', None) or class2attr(m, 'Metric')
 
 # %% ../nbs/06_metrics.ipynb #32e95af7
 def _arguments(m):

@@ -4,11 +4,14 @@
 
 # %% auto #0
 __all__ = ['summed_axes', 'activated', 'columns', 'weight_column', 'counts', 'weighted_mean', 'mean_of_ratio', 'mean_of_columns',
-           'decided', 'arranged']
+           'decided', 'arranged', 'batch_of', 'name_of', 'add_batch', 'value_of']
 
 # %% ../nbs/lib/scores.ipynb #d71b42df
+from inspect import signature
+from fastcore.basics import class2attr
 from .core import *
-from .checks import check_columns, check_flat, check_sample_weight, check_zeros_and_ones
+from .checks import (
+    about_metric, check_columns, check_flat, check_sample_weight, check_zeros_and_ones, noting)
 
 # %% ../nbs/lib/scores.ipynb #84cee8b4
 def columns(
@@ -120,3 +123,26 @@ def arranged(
         pred, targs = pred.reshape(-1), tuple(t.reshape(-1) for t in targs)
     args = (*targs, pred) if invert_arg else (pred, *targs)
     return map_tensors(lambda t: t.numpy(), args) if to_np else args
+
+# %% ../nbs/lib/scores.ipynb #754b0455
+def batch_of(pred, targs:tuple) -> tuple:
+    "Predictions and a tuple of targets: as given, or those of a learner, if it is given in their place."
+    if targs: return pred, targs
+    yb = getattr(pred, 'yb', None)
+    return pred.pred, (pred.y,) if yb is None else tuple(yb)
+
+def name_of(m) -> str:
+    "What a table calls the metric `m`: its name, or that of its class."
+    return getattr(m, 'name', None) or class2attr(m, 'Metric')
+
+# %% ../nbs/lib/scores.ipynb #6d0f0282
+def add_batch(m, learn):
+    "Show the metric `m` the batch of `learn`: the learner itself, if that is all that its `accumulate` takes."
+    params = signature(m.accumulate).parameters.values()
+    if len(params) != 1 or any(p.kind == p.VAR_POSITIONAL for p in params): return m.accumulate(learn.pred, *learn.yb)
+    with noting(about_metric, name_of(m), learn.yb): m.accumulate(learn)
+
+def value_of(m):
+    "The value of the metric `m`, as a Python number if it is one."
+    v = m.value
+    return v.item() if isinstance(v, Tensor) and v.ndim == 0 else v

@@ -204,3 +204,10 @@ def test_mse_of_items_shaped_otherwise():
     p, t = torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([[[1., 2.]], [[5., 4.]]])
     assert mse(p, t) == 1 and rmse(p, t) == 1
     assert mse(torch.tensor([[1.], [2.]]), torch.tensor([1, 2])) == 0
+
+
+@pytest.mark.parametrize('thresh', [torch.tensor(.4), np.float32(.4), torch.tensor([.4, .4])])
+def test_a_threshold_may_be_a_tensor(thresh):
+    "As `for t in torch.linspace(...)` gives it."
+    x, y = torch.tensor([[.3, .5], [.6, .2]]), torch.tensor([[0, 1], [1, 1]])
+    assert F1ScoreMulti(thresh=thresh, sigmoid=False)(x, y) == F1ScoreMulti(thresh=.4, sigmoid=False)(x, y)

@@ -7,7 +7,7 @@ import container, env, lock # tools/
 from tests.helpers import MODULES, ROOT, code, name, quiz, tree
 
 SETTINGS = lock.settings()
-WORKFLOW = (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
+def workflow(): return (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
 
 def required(o): return next(r for r in map(Requirement, SETTINGS['requirements'].split()) if r.name == o)
 
@@ -19,20 +19,21 @@ def test_range_holds_the_locked_version_and_the_oldest_is_tested(package):
     assert f'{locked}\n' in (ROOT/'requirements.txt').read_text(encoding='utf-8')
     assert required(package).specifier.contains(locked.split('==')[1])
     bounds = {s.operator: s.version for s in required(package).specifier}
-    oldest = re.search(rf'\b{package}==([\d.]+)', WORKFLOW)[1]
+    oldest = re.search(rf'\b{package}==([\d.]+)', workflow())[1]
     assert Version(oldest) == Version(bounds['>=']), 'the workflow tests the oldest of the range'
 
 def test_workflow_tests_both_ends_of_the_range_of_pythons():
     named = re.findall(r'python(3\.\d+)', (ROOT/'Makefile').read_text(encoding='utf-8'))
     oldest, newest = sorted(set(named), key=Version)[::len(set(named))-1]
-    assert oldest == SETTINGS['min_python'] and f"python: ['{oldest}', '{newest}']" in WORKFLOW
+    assert oldest == SETTINGS['min_python'] and f"python: ['{oldest}', '{newest}']" in workflow()
 
 def test_workflow_is_pinned_and_may_only_read():
-    uses = re.findall(r'uses: (.*)', WORKFLOW)
+    text = workflow()
+    uses = re.findall(r'uses: (.*)', text)
     assert uses and all(re.fullmatch(r'[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+', o) for o in uses), uses
-    assert len(re.findall(r'permissions:(?: \{\}|\n +contents: read)\n', WORKFLOW)) == WORKFLOW.count('permissions:')
-    assert WORKFLOW.count('persist-credentials: false') == WORKFLOW.count('actions/checkout@')
-    assert 'bash .ci/run' in WORKFLOW and 'python tools/test.py' in WORKFLOW
+    assert len(re.findall(r'permissions:(?: \{\}|\n +contents: read)\n', text)) == text.count('permissions:')
+    assert text.count('persist-credentials: false') == text.count('actions/checkout@')
+    assert 'bash .ci/run' in text and 'python tools/test.py' in text
 
 # ------------------------------------------------------------------ .venv
 
@@ -139,14 +140,12 @@ def test_every_text_has_an_encoding(py):
     ("Image.open(f)", 0), ("run(c, text=True)", 1)])
 def test_a_missing_encoding_is_seen(text, bad): assert sum(map(no_encoding, ast.walk(ast.parse(text)))) == bad
 
-def files():
-    listed = subprocess.run(['git', 'ls-files'], cwd=ROOT, capture_output=True, encoding='utf-8')
-    if listed.returncode: pytest.skip('this is no checkout')
-    return listed.stdout.splitlines()
+in_checkout = pytest.mark.skipif(not (ROOT/'.git').exists() or not shutil.which('git'), reason='needs git')
 
+@in_checkout
 def test_names_of_files_are_names_everywhere():
     "Where capitals are not told apart, and on Windows, with its forbidden names and its 260 letters for a path."
-    names = files()
+    names = subprocess.check_output(['git', 'ls-files'], cwd=ROOT, encoding='utf-8').splitlines()
     assert len({o.lower() for o in names}) == len(names)
     for o in names:
         assert not re.search(r'[<>:"\\|?*]|[. ](/|$)', o) and len(o) < 120, o
@@ -166,6 +165,7 @@ def test_image_is_for_jupyterhub_and_binder():
     assert 'jupyterhub-singleuser' in start and start.rstrip().endswith('exec "$@"')
     assert any('--constraint requirements.txt' in s for w,s in steps if w == 'run'), 'the exact versions'
 
+@in_checkout
 def test_image_is_made_of_what_is_needed():
     taken = container.context()
     assert not [o for o in taken if o.split('/')[0] in ('.git', '.venv', 'tests', 'bench', 'work')]
