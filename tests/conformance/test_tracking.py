@@ -263,7 +263,7 @@ def test_dropout_that_stays_on():
     learn = Learner(data(), nn.Sequential(nn.Linear(3, 50), nn.Dropout(.5), nn.Linear(50, 1)), F.mse_loss)
     with learn.no_bar():
         assert torch.equal(learn.get_preds()[0], learn.get_preds()[0])
-        with learn.added_cbs(MCDropoutCallback): a, b = (learn.get_preds()[0] for _ in range(2))
+        a, b = (learn.get_preds(cbs=MCDropoutCallback)[0] for _ in range(2))
     assert not torch.equal(a, b) and not learn.model[1].training
 
 def test_collected_and_fetched(tmp_path):
