@@ -333,6 +333,12 @@ def test_start_epoch_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert torch.equal(weights(whole), weights(rest))
     assert rest.recorder.lrs == whole.recorder.lrs[16:] and [rest.recorder.log[0], rest.train_iter] == [3, 16]
 
+def test_what_was_recorded(tmp_path):
+    learn = fit(make(tmp_path, SCORES), 2, .1)
+    assert learn.final_record is learn.recorder.values[1] and len(learn.final_record) == 3
+    assert learn.recorder.hps == {'lr': [.1]*16, 'mom': [0.]*16}
+    assert learn.smooth_loss.item() == pytest.approx(learn.recorder.losses[-1])
+
 def test_reset_opt(tmp_path):
     learn = fit(make(tmp_path, opt_func=Adam), 1, .05)
     fit(learn, 1, .05)
