@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pandas as pd
 from .core import *
 from .checks import (
-    check_above, check_at_least, check_can_write, check_comp, check_makes_steps, check_monitor, check_monitor_name,
-    check_same_heads, check_saves, larger_loss, no_effect_with_schedule)
+    check_above, check_at_least, check_can_write, check_comp, check_hyper, check_makes_steps, check_monitor,
+    check_monitor_name, check_same_heads, check_saves, larger_loss, no_effect_with_schedule)
 from .fits import tell_once
 from .learner import *
 from .progress import in_notebook
@@ -64,7 +64,7 @@ class TrackerCallback(Callback):
 # %% ../nbs/lib/tracking.ipynb #8e48de23
 class SaveModelCallback(TrackerCallback):
     "Saves the model when `monitor` is better than ever, and loads the best at the end. Source: fastai's class."
-    order = TrackerCallback.order + 1
+    order, ended = TrackerCallback.order + 1, False
     def __init__(self,
         monitor:str='valid_loss', # As in `TrackerCallback`, and so are the next two
         comp=None,
@@ -77,12 +77,13 @@ class SaveModelCallback(TrackerCallback):
     ):
         super().__init__(monitor, comp, min_delta, reset_on_fit)
         check_saves(every_epoch, at_end)
-        self.every_epoch, self.at_end, self.with_opt = int(every_epoch), at_end, with_opt
+        every = int(every_epoch) if isinstance(every_epoch, bool) else every_epoch
+        self.every_epoch, self.at_end, self.with_opt = check_at_least('every_epoch', every, 0), at_end, with_opt
         self.fname, self.last_saved_path, self.best_epoch = str(fname).removesuffix('.pth'), None, None
 
     def before_fit(self):
-        super().before_fit()
         self.ended = False
+        super().before_fit()
         if self.run: check_can_write(self.path/self.model_dir/self.fname, self)
 
     def after_epoch(self):
@@ -159,7 +160,7 @@ class ReduceLROnPlateau(TrackerCallback):
         super().__init__(monitor, comp, min_delta, reset_on_fit)
         self.patience, self.wait = check_at_least('patience', patience, 0), 0
         self.factor = check_above('factor', factor, 1, ', by which the rate is divided: 10 makes it a tenth')
-        self.min_lr = min_lr
+        self.min_lr = check_hyper('min_lr', min_lr)
 
     def before_fit(self):
         super().before_fit()
@@ -214,9 +215,8 @@ class CSVLogger(Callback):
 # %% ../nbs/lib/tracking.ipynb #bdfa801d
 class ShowGraphCallback(Callback):
     "Draws the losses while they come, with room for the epochs that are still to be. Source: fastai's class."
-    order, run_valid = 65, False
-    def before_fit(self):
-        self.run, self.handle, self.ax = not in_mock(self.learn), None, None
+    order, run_valid, ax, handle = 65, False, None, None
+    def before_fit(self): self.run, self.ax, self.handle = not in_mock(self.learn), None, None
 
     def after_epoch(self):
         if in_notebook(): self._draw()

@@ -7,7 +7,7 @@ import container, env, lock # tools/
 from tests.helpers import MODULES, ROOT, code, name, quiz, tree
 
 SETTINGS = lock.settings()
-WORKFLOW = (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
+def workflow(): return (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
 
 def required(o): return next(r for r in map(Requirement, SETTINGS['requirements'].split()) if r.name == o)
 
@@ -19,20 +19,21 @@ def test_range_holds_the_locked_version_and_the_oldest_is_tested(package):
     assert f'{locked}\n' in (ROOT/'requirements.txt').read_text(encoding='utf-8')
     assert required(package).specifier.contains(locked.split('==')[1])
     bounds = {s.operator: s.version for s in required(package).specifier}
-    oldest = re.search(rf'\b{package}==([\d.]+)', WORKFLOW)[1]
+    oldest = re.search(rf'\b{package}==([\d.]+)', workflow())[1]
     assert Version(oldest) == Version(bounds['>=']), 'the workflow tests the oldest of the range'
 
 def test_workflow_tests_both_ends_of_the_range_of_pythons():
     named = re.findall(r'python(3\.\d+)', (ROOT/'Makefile').read_text(encoding='utf-8'))
     oldest, newest = sorted(set(named), key=Version)[::len(set(named))-1]
-    assert oldest == SETTINGS['min_python'] and f"python: ['{oldest}', '{newest}']" in WORKFLOW
+    assert oldest == SETTINGS['min_python'] and f"python: ['{oldest}', '{newest}']" in workflow()
 
 def test_workflow_is_pinned_and_may_only_read():
-    uses = re.findall(r'uses: (.*)', WORKFLOW)
+    text = workflow()
+    uses = re.findall(r'uses: (.*)', text)
     assert uses and all(re.fullmatch(r'[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+', o) for o in uses), uses
-    assert len(re.findall(r'permissions:(?: \{\}|\n +contents: read)\n', WORKFLOW)) == WORKFLOW.count('permissions:')
-    assert WORKFLOW.count('persist-credentials: false') == WORKFLOW.count('actions/checkout@')
-    assert 'bash .ci/run' in WORKFLOW and 'python tools/test.py' in WORKFLOW
+    assert len(re.findall(r'permissions:(?: \{\}|\n +contents: read)\n', text)) == text.count('permissions:')
+    assert text.count('persist-credentials: false') == text.count('actions/checkout@')
+    assert 'bash .ci/run' in text and 'python tools/test.py' in text
 
 # ------------------------------------------------------------------ .venv
 
