@@ -73,6 +73,7 @@ def run(code, lib):
             seed_all()
             try: return plain(result_of(code, names))
             except Exception as e: return {'raises': type(e).__name__}
+            finally: lib.plt.close('all')
 
 # ---- what is kept
 

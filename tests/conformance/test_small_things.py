@@ -2,20 +2,16 @@
 
 The values are recorded (`small_things.json`, by `bench/parity.py record`), so this needs no fastai.
 """
+import re
 import matplotlib, pytest
 matplotlib.use('agg')
-import matplotlib.pyplot as plt
 from course_lib import all as course
 from tests.conformance import small_things
 from tests.conformance.small_things import TABLE, differs, raised, run, same, things
+from tests.helpers import NBS, prose
 
 THINGS, RECORDED, DIFFERS = dict(things()), small_things.recorded(), differs()
 WAITS = TABLE['waits']['for']
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close('all')
 
 def marks(name): return pytest.mark.xfail(reason='not there yet') if name in WAITS else ()
 
@@ -34,3 +30,14 @@ def test_the_record_is_of_this_table():
 
 def test_enough_of_it_is_equal():
     assert len(THINGS) - len(DIFFERS) - len(WAITS) >= 180
+
+CHAPTER = prose(NBS/'17_coming_from_fastai.ipynb')
+
+def test_chapter_17_has_all_that_differs_and_nothing_else():
+    headings = re.findall(r'^### (.*)', CHAPTER, re.MULTILINE)
+    assert {*headings, 'Left out'} == {*TABLE['differs']} and len({*headings}) == len(headings)
+
+def test_chapter_17_has_all_that_is_left_out():
+    part = re.search(r'^## Left out\n(.*?)^## ', CHAPTER, re.DOTALL | re.MULTILINE)[1]
+    first_column = [row.split('|')[1] for row in part.splitlines() if row.startswith('| `')]
+    assert sorted(re.findall(r'`(\w+)`', ' '.join(first_column))) == RECORDED['left_out.names']
