@@ -24,7 +24,7 @@ from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
 from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
-                                label_of, draw_results, draw_losses)
+                                input_of, label_of, draw_results, draw_losses)
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -644,17 +644,20 @@ def _decoded(self:Learner, xb, dec):
 # %% ../nbs/07_learner.ipynb #1c3e6ed1
 @patch
 def predict(self:Learner,
-    item, # A file, picture or row, as `dls.test_dl` takes them
+    item,                  # A file, picture or row, as `dls.test_dl` takes them
+    rm_type_tfms=None,     # As in `dls.test_dl`
+    with_input:bool=False, # Also the item as the model saw it, before the others?
 ) -> tuple:
     """(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item.
 
     Tuples of such if there are several targets."""
     check_opens_items(self.dls)
-    dl = self.dls.test_dl([check_one_item(item)])
+    dl = self.dls.test_dl([check_one_item(item)], rm_type_tfms=rm_type_tfms)
     b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     dec, preds, samples = first_item(dec), first_item(preds), self._decoded(b, dec)
-    return as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
+    answer = as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
+    return (input_of(samples, self._n_inp, b), *answer) if with_input else answer
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch

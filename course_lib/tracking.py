@@ -64,7 +64,7 @@ class TrackerCallback(Callback):
 # %% ../nbs/lib/tracking.ipynb #8e48de23
 class SaveModelCallback(TrackerCallback):
     "Saves the model when `monitor` is better than ever, and loads the best at the end. Source: fastai's class."
-    order = TrackerCallback.order + 1
+    order, ended = TrackerCallback.order + 1, False
     def __init__(self,
         monitor:str='valid_loss', # As in `TrackerCallback`, and so are the next two
         comp=None,
