@@ -619,13 +619,14 @@ def get_preds(self:Learner,
     with_decoded:bool=False, # Also the decisions (labels above the threshold, the likeliest class, ...)?
     with_loss:bool=False,    # Also the loss of each item, last?
     act=None,                # Function from outputs to predictions; the one that belongs to the loss if `None`
+    cbs=None,                # Callbacks for this time only
 ) -> tuple:
     """(inputs,) predictions, targets (, decisions) (, losses): on the CPU, in the order of the data set.
 
     Targets are `None` if there are none."""
     gather = GatherPredsCallback(with_input, with_loss)
     dl = in_order(to_score(self.dls, ds_idx, dl))
-    with self.removed_cbs(Recorder): self._evaluate(dl, gather)
+    with self.removed_cbs(Recorder): self._evaluate(dl, [*L(cbs), gather])
     preds = (activation_for(self.loss_func) if act is None else act)(no_nan(self, concat(gather.preds)))
     res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
