@@ -56,8 +56,8 @@ def rows_of(model:nn.Module, xb:tuple) -> list:
     with only_looking(model), ExitStack() as hooks:
         for m in layers_of(model): hooks.callback(m.register_forward_hook(note).remove)
         model(*xb)
-    silent = [m for m in layers_of(model) if m not in seen and any(m.parameters(recurse=False))]
-    return rows + [Row(type(m).__name__, '(not called)', list(m.parameters(recurse=False))) for m in silent]
+    silent = {m: list(m.parameters(recurse=False)) for m in layers_of(model) if m not in seen}
+    return rows + [Row(type(m).__name__, '(not called)', own) for m,own in silent.items() if own]
 
 # %% ../nbs/lib/layers.ipynb #c19988e4
 def trained_or_not(params) -> str:
