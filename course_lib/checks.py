@@ -961,13 +961,14 @@ def check_pattern(pat):
     except re.error as e: raise ValueError(f"The pattern {pat!r} is no regular expression: {e}.") from None
     except TypeError: raise TypeError(f"A pattern is a text, not {brief(pat, 60)}: `r'(.+)_\\d+.jpg$'`.") from None
     if compiled.groups: return compiled
-    raise ValueError(f"The pattern {compiled.pattern!r} has no group, so it does not say what is the label. Put it in "
+    raise ValueError(f"The pattern r'{compiled.pattern}' has no group, so it does not say what is the label. Put it in "
                      f"parentheses: r'({compiled.pattern})', or a part of it.")
 
 def no_match(pat, text) -> ValueError:
     "The error for a text that the pattern `pat` does not fit."
-    return ValueError(f"The pattern {pat.pattern!r} does not fit {text!r}, so there is no label. Does it stand for all "
-                      f"names? Try it: `re.search({pat.pattern!r}, {text!r})`.")
+    written = f"r'{pat.pattern}'"
+    return ValueError(f"The pattern {written} does not fit {text!r}, so there is no label. Does it stand for all "
+                      f"names? Try it: `re.search({written}, {text!r})`.")
 
 def check_label_func(f, x, label):
     "What a function of one's own has made of the file `x`. Raises `ValueError`."

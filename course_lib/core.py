@@ -12,13 +12,10 @@ __all__ = ['tensor', 'expect_fail', 'set_seed', 'random_state', 'set_random_stat
 import os
 from pathlib import Path
 from .cores import after_torch, before_torch
+from .memory import keep_freed
 
-def _prepare_torch():
-    "Settings that torch reads once, when it is loaded. One that you have made stays."
-    if Path('/sys/kernel/mm/transparent_hugepage').exists(): os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
-    before_torch()
-
-_prepare_torch()
+keep_freed()
+before_torch()
 
 # %% ../nbs/lib/core.ipynb #19229d1f
 import importlib.util, math, numbers, random, sys, tempfile

@@ -17,7 +17,7 @@ from .checks import *
 from .tables import *
 from .checkpoint import Described
 from .functions import as_step, made, our_classes, transform_list
-from .fused import earlier, fuse
+from .fused import as_few_steps, earlier, fuse
 from .first_batch import settled, with_first_batch
 from .dataloaders import *
 from .keywords import for_each_loader, loader_of
@@ -322,10 +322,11 @@ class Pipeline:
         active = [t for t in self.all_tfms if getattr(t, 'split_idx', None) in (None, split_idx)]
         self.tfms = L(fuse(sorted(active, key=lambda t: getattr(t, 'order', Order.VALUE))))
         self.steps = [as_step(t, split_idx) for t in self.tfms]
+        self.few_steps = as_few_steps(self.tfms, self.steps, split_idx)
 
     def __call__(self, sample):
         sample = our_classes(sample)
-        for step in self.steps: sample = step(sample)
+        for step in self.few_steps: sample = step(sample)
         return sample
 
     def __repr__(self): return ' -> '.join(map(step_name, self.tfms)) or 'nothing'

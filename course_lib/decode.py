@@ -298,6 +298,13 @@ def decoded(self:LazyImage,
     return self, 1
 
 @patch
+def reduced_bytes(self:LazyImage,
+    shrink, # As in `reduced`
+) -> np.ndarray | None: # [h,w,3]
+    "The pixels of `reduced` as uint8, straight from the file; `None`: ask `reduced`."
+    return None if self.encoded is None else self.encoded.array(power_of_two(shrink))
+
+@patch
 def reduced(self:LazyImage,
     shrink, # How many times smaller it may be
 ) -> LazyImage:

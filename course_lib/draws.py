@@ -100,7 +100,7 @@ def _seeded_rng(seed=None):
 _seeded_rng.__module__, np.random.default_rng = 'numpy.random', _seeded_rng # so that it can be pickled
 
 # %% ../nbs/lib/draws.ipynb #c3462657
-_take_generator = frozenset('''rand randn randint randperm rand_like randn_like randint_like
+_take_generator = frozenset('''rand randn randint randperm
     normal bernoulli multinomial poisson binomial _standard_gamma _sample_dirichlet bernoulli_ cauchy_ exponential_
     geometric_ log_normal_ normal_ random_ uniform_ trunc_normal_ kaiming_uniform_'''.split())
 
@@ -109,9 +109,19 @@ def _on_cpu(args, kwargs):
     of_args = next((o.device for o in args if isinstance(o, Tensor)), None)
     return torch.device(kwargs.get('device') or of_args or torch.get_default_device()).type == 'cpu'
 
+_fill = dict(rand_like='uniform_', randn_like='normal_', randint_like='random_')
+
+def _drawn_like(method, generator, input, *bounds, low=None, high=None, requires_grad=False, **kwargs):
+    "What `rand_like` and its kin do, from a generator; in older versions of torch they take none."
+    bounds += tuple(o for o in (low, high) if o is not None)
+    empty = torch.empty_like(input, **kwargs)
+    return getattr(empty, method)(*bounds, generator=generator).requires_grad_(requires_grad)
+
 @patch
 def __torch_function__(self:own_draws, func, types, args=(), kwargs=None):
     kwargs, name = kwargs or {}, getattr(func, '__name__', '')
+    if name in _fill and kwargs.get('generator') is None and _on_cpu(args, kwargs):
+        return _drawn_like(_fill[name], self.torch, *args, **kwargs)
     if name in _take_generator and kwargs.get('generator') is None and _on_cpu(args, kwargs):
         kwargs = {**kwargs, 'generator': self.torch}
     if name in _draw_inside and _on_cpu(args, kwargs):

@@ -40,10 +40,19 @@ def targets_of(dl) -> list:
     return [[kind, None if names is None else list(names)] for kind,names in pairs]
 
 # %% ../nbs/lib/fits.ipynb #86c85a5e
+def _has_weights(m): return any(p is not None for p in m._parameters.values())
+
+def _last(m):
+    "The last layer in `m` with weights of its own; `None` if there is none."
+    for c in reversed(m._modules.values()):
+        found = None if c is None else _last(c)
+        if found is not None: return found
+    return m if _has_weights(m) else None
+
 def ends_of(model:nn.Module) -> tuple:
     "The first and the last layer that have weights of their own; the model itself if none has."
-    layers = [m for m in model.modules() if any(p is not None for p in m._parameters.values())] or [model]
-    return layers[0], layers[-1]
+    last = _last(model)
+    return next(filter(_has_weights, model.modules()), model), model if last is None else last
 
 def trained_stats(model:nn.Module) -> list|None:
     "The normalisation that `model` was trained with, as `stats_of` gives it; `None` if that is not known."

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['faster_together', 'fuse', 'does_earlier', 'earlier', 'line_of_rows', 'line_of_bytes', 'scale_bytes',
-           'to_whole_pixels', 'StraightCut']
+           'to_whole_pixels', 'StraightCut', 'StraightShrink', 'mapped_grid', 'pictures_alone', 'runs_of', 'in_pieces',
+           'FewAtATime', 'as_few_steps']
 
 # %% ../nbs/lib/fused.ipynb #ebb37c14
 from .core import *
@@ -126,3 +127,105 @@ class StraightCut:
         return self.cut.points(p, wh, box, to)
 
     def __repr__(self): return f'{self.cut}+ToTensor'
+
+# %% ../nbs/lib/fused.ipynb #eecd966b
+class StraightShrink:
+    "For a transform that does `Shrink` and `ToTensor` in one: from the file's bytes to those of the tensor."
+    def __init__(self, shrink, to_tensor): self.shrink, self.to_tensor = shrink, to_tensor
+
+    def apply(self, x, drawn):
+        a = x.reduced_bytes(self.shrink.times(x)) if isinstance(x, LazyImage) else None
+        if a is None: return self.to_tensor.apply(self.shrink.apply(x, None), None)
+        return torch.from_numpy(a).as_subclass(self.kind)
+
+    def __repr__(self): return f'{self.shrink}+ToTensor'
+
+# %% ../nbs/lib/fused.ipynb #08d0bf45
+def mapped_grid(
+    mats, # [B,3,3]
+    x,    # The places of the columns [w]
+    y,    # The places of the rows [h]
+) -> Tensor: # [B,h,w,2], x before y
+    "Where the maps `mats` send each point of a grid."
+    of_x, of_y = mats[:, :, 0, None]*x, mats[:, :, 1, None]*y + mats[:, :, 2:]
+    q = of_x[:, :, None] + of_y[..., None]
+    return q[:, :2].div_(q[:, 2:]).permute(0, 2, 3, 1)
+
+# %% ../nbs/lib/fused.ipynb #2120f0a8
+_alone = {} # class of a transform of batches: its turn
+
+def pictures_alone(
+    *kinds:type, # Classes of transforms of batches, in the order in which they run
+):
+    """Register transforms that change each picture of a batch whatever the others are.
+
+    They draw `None`, or tensors with a row for each picture; only the first two may draw by the pictures' shape."""
+    _alone.update({kind: turn for turn,kind in enumerate(kinds)})
+
+def runs_of(
+    tfms, # Transforms in the order in which they run
+) -> list: # of lists
+    "`tfms`, those together that may run a few pictures at a time."
+    out, last = [], math.inf
+    for t in tfms:
+        turn = _alone.get(type(t), -1)
+        if turn > last: out[-1].append(t)
+        else: out.append([t])
+        last = turn if turn >= 0 else math.inf
+    return out
+
+# %% ../nbs/lib/fused.ipynb #847038ff
+def in_pieces(
+    f, # Function of a few rows of `x`, and of a slice that says which
+    x, # A tensor
+    n:int, # Rows at a time
+) -> Tensor:
+    "What `f` makes of all the rows of `x`, in one tensor of its type and memory format."
+    out = None
+    for i in range(0, len(x), n):
+        at = slice(i, i+n)
+        piece = f(x[at], at)
+        if out is None: out = _room_for(len(x), piece)
+        out[at] = piece
+    return out.as_subclass(type(piece))
+
+def _room_for(n, piece):
+    is_last = not piece.is_contiguous() and piece.is_contiguous(memory_format=torch.channels_last)
+    how = torch.channels_last if is_last else torch.contiguous_format
+    return torch.empty(n, *piece.shape[1:], dtype=piece.dtype, memory_format=how)
+
+# %% ../nbs/lib/fused.ipynb #fbffbe82
+def _is_batch(x): return isinstance(x, Tensor) and x.ndim == 4
+def _colours_first(x): return x.movedim(-1, 1) if _is_batch(x) and x.dtype == torch.uint8 else x
+
+class FewAtATime:
+    "A step of a pipeline that does a run of transforms, on a CPU a few pictures at a time."
+    def __init__(self, tfms, train:bool): self.tfms, self.train = tfms, train
+
+    def __call__(self, sample): # A tuple, or one value
+        if not isinstance(sample, tuple): return self((sample,))[0]
+        seen = tuple(map(_colours_first, sample))
+        drawn = [t.draw(seen, self.train) for t in self.tfms]
+        return tuple(self.entry(x, drawn) for x in sample)
+
+    def entry(self, x, drawn):
+        "Entry `x` of the batch, changed."
+        def some(x, at):
+            for t,d in zip(self.tfms, drawn): x = t.apply(x, map_tensors(lambda v: v[at], d))
+            return x
+        n = torch.get_num_threads()
+        if _is_batch(x) and x.device.type == 'cpu' and len(x) > n: return in_pieces(some, x, n)
+        return some(x, slice(None))
+
+# %% ../nbs/lib/fused.ipynb #e7e15940
+def as_few_steps(
+    tfms,          # Transforms in the order in which they run
+    steps:list,    # What does each of them
+    split_idx:int, # 0 for training, 1 for validation
+) -> list:
+    "The steps; in the place of those of a run one that does all of it."
+    each, out = iter(steps), []
+    for run in runs_of(tfms):
+        own = [next(each) for _ in run]
+        out += own if len(run) == 1 else [FewAtATime(run, not split_idx)]
+    return out

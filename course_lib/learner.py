@@ -15,6 +15,7 @@ from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
 from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
+from .memory import give_back
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .precision import half_inside
 from .losses import activation_for, decodes_for
@@ -24,7 +25,7 @@ from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
 from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
-                                label_of, draw_results, draw_losses)
+                                input_of, label_of, draw_results, draw_losses)
 
 # %% ../nbs/07_learner.ipynb #2729236a
 _batch_events = '''before_batch after_pred after_loss before_backward after_cancel_backward after_backward
@@ -150,7 +151,7 @@ def place(
 # %% ../nbs/07_learner.ipynb #d18357a9
 @patch
 def _forget_batch(self:Learner):
-    self.model.eval()
+    if self.model.training: self.model.eval()
     self.training, self.dl, self.xb, self.yb = False, None, (), ()
     self.pred = self.loss = self.loss_grad = None
 
@@ -413,6 +414,7 @@ def _end_fit(self:Learner):
     finally:
         self.opt.zero_grad(set_to_none=True)
         self._forget_batch()
+        give_back()
 
 # %% ../nbs/07_learner.ipynb #48f9d55b
 @patch
@@ -619,13 +621,14 @@ def get_preds(self:Learner,
     with_decoded:bool=False, # Also the decisions (labels above the threshold, the likeliest class, ...)?
     with_loss:bool=False,    # Also the loss of each item, last?
     act=None,                # Function from outputs to predictions; the one that belongs to the loss if `None`
+    cbs=None,                # Callbacks for this time only
 ) -> tuple:
     """(inputs,) predictions, targets (, decisions) (, losses): on the CPU, in the order of the data set.
 
     Targets are `None` if there are none."""
     gather = GatherPredsCallback(with_input, with_loss)
     dl = in_order(to_score(self.dls, ds_idx, dl))
-    with self.removed_cbs(Recorder): self._evaluate(dl, gather)
+    with self.removed_cbs(Recorder): self._evaluate(dl, [*L(cbs), gather])
     preds = (activation_for(self.loss_func) if act is None else act)(no_nan(self, concat(gather.preds)))
     res = ([join_batches(gather.inputs)] if with_input else []) + [preds, join_batches(gather.targs)]
     if with_decoded: res.append(decodes_for(self.loss_func)(preds))
@@ -643,17 +646,20 @@ def _decoded(self:Learner, xb, dec):
 # %% ../nbs/07_learner.ipynb #1c3e6ed1
 @patch
 def predict(self:Learner,
-    item, # A file, picture or row, as `dls.test_dl` takes them
+    item,                  # A file, picture or row, as `dls.test_dl` takes them
+    rm_type_tfms=None,     # As in `dls.test_dl`
+    with_input:bool=False, # Also the item as the model saw it, before the others?
 ) -> tuple:
     """(decoded label, or points in pixels of the photo that was given; decision; probabilities) for one item.
 
     Tuples of such if there are several targets."""
     check_opens_items(self.dls)
-    dl = self.dls.test_dl([check_one_item(item)])
+    dl = self.dls.test_dl([check_one_item(item)], num_workers=0, rm_type_tfms=rm_type_tfms)
     b = dl.one_batch() # typed: a point is decoded with the size of its picture
     preds, _, dec = self.get_preds(dl=[b], with_decoded=True)
     dec, preds, samples = first_item(dec), first_item(preds), self._decoded(b, dec)
-    return as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
+    answer = as_given(label_of(samples, self._n_inp, dec), dec, dl), dec, preds
+    return (input_of(samples, self._n_inp, b), *answer) if with_input else answer
 
 # %% ../nbs/07_learner.ipynb #512a39cd
 @patch

@@ -38,10 +38,10 @@ def error_rate(inp:Tensor,  # Activations or probabilities, with the classes alo
     return 1 - accuracy(inp, targ, axis=axis)
 
 # %% ../nbs/06_metrics.ipynb #889f2256
-def _said_yes(inp, thresh, sigmoid):
+def _said_yes(inp, thresh, sigmoid, compare=torch.gt):
     "Is each class said to be there?"
     if sigmoid: warn_of_probabilities(inp)
-    return (inp.sigmoid() if sigmoid else inp) > check_thresh(thresh, inp, within=sigmoid)
+    return compare(inp.sigmoid() if sigmoid else inp, check_thresh(thresh, inp, within=sigmoid))
 
 # %% ../nbs/06_metrics.ipynb #04fffffb
 def accuracy_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid=False`
@@ -79,20 +79,21 @@ def score_multi(
     score:str,         # 'f1_score', 'precision_score', 'recall_score', 'fbeta_score', 'jaccard_score', 'hamming_loss'
     inp:Tensor,        # Raw activations, or probabilities with `sigmoid=False`
     targ:Tensor,       # Of the same shape: 1 where the class is there, else 0
-    thresh=0.5,        # Say yes above this probability; or a list, one for each class
+    thresh=0.5,        # Say yes from this probability on; or a list, one for each class
     sigmoid:bool=True, # Apply a sigmoid to `inp` first?
     labels=None,       # Only these columns (a list of numbers); all if `None`
     average='macro',   # 'macro', 'micro', 'weighted', 'samples', or `None` for one number for each class
     sample_weight=None,# How much each item counts; all the same if `None`
     axis:int=-1,       # Where the classes are
     beta:float=1,      # For 'fbeta_score': above 1 recall counts more than precision, below 1 less
+    compare=torch.ge   # With `torch.gt` a probability of exactly `thresh` is a no, as in `accuracy_multi`
 ) -> Tensor:           # 0-d, or [classes] for `average=None`; `nan` where `inp` is
     """A ratio of counts of right and wrong yes-or-no answers. 0/0 counts as 0. Equal to scikit-learn's of this name.
 
     Raises `ValueError` if the shapes differ, a target is neither 0 nor 1, or an argument is none of these."""
     check_average(average, summed_axes)
     inp, targ = columns(inp, targ, axis)
-    pred, targ, unknown = _said_yes(inp, thresh, sigmoid), targ.bool(), inp.isnan()
+    pred, targ, unknown = _said_yes(inp, thresh, sigmoid, compare), targ.bool(), inp.isnan()
     if labels is not None: pred, targ, unknown = (t[:, check_labels(labels, t.shape[1])] for t in (pred, targ, unknown))
     return mean_of_ratio(ratio_of(score, beta), pred, targ, average, weight_column(sample_weight, pred), unknown)
 
@@ -106,7 +107,7 @@ def f1_multi(inp:Tensor,       # Raw activations, or probabilities with `sigmoid
              sigmoid:bool=True # Apply a sigmoid to `inp` first?
             ) -> Tensor:       # 0-d, or [classes] for `average=None`; `nan` where `inp` is
     "F1 of yes-or-no answers: 2·tp / (named + there), 0/0 counts as 0. See `score_multi`."
-    return score_multi('f1_score', inp, targ, thresh, sigmoid, labels, average, axis=axis)
+    return score_multi('f1_score', inp, targ, thresh, sigmoid, labels, average, axis=axis, compare=torch.gt)
 
 # %% ../nbs/06_metrics.ipynb #97c132d6
 def group_ends(s):

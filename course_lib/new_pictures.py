@@ -26,6 +26,7 @@ class NewPictures:
 
     def test_dl(self,
         items,                  # A list of pictures: files, bytes, arrays, Pillow images
+        rm_type_tfms=None,      # Without effect: files and pictures are told apart
         with_labels:bool=False, # Only `False`: what makes labels of items is not in the file
         bs:int=64,              # Pictures in a batch
         num_workers:int=None,   # Threads that load ahead; as many as there are cores, 8 at most, if `None`

@@ -80,8 +80,9 @@ def steep(
     num_it=None, # Not used
 ) -> tuple:      # The rate; the point (rate, its loss)
     "The rate at which the loss falls fastest, by fastai's rule of that name."
+    x, y = torch.as_tensor(lrs).float().log(), torch.as_tensor(losses).float() # where all is flat, rounding decides
     lrs, losses = _arrays(lrs, losses)
-    k = int((np.diff(losses)/np.diff(np.log(lrs))).argmin()) if len(lrs) > 1 else 0
+    k = int((y.diff()/x.diff()).argmin()) if len(lrs) > 1 else 0
     return float(lrs[k]), (float(lrs[k]), float(losses[k]))
 
 # %% ../nbs/lib/rates.ipynb #dde0a409

@@ -364,6 +364,16 @@ def smooth_loss(self:Learner) -> Tensor:
     "The running mean of the training loss; looking at it makes the device wait."
     return torch.tensor(self.recorder.losses[-1])
 
+@patch(as_prop=True)
+def final_record(self:Learner) -> L:
+    "The last row of the table of a fit: training loss, validation loss, metrics."
+    return self.recorder.values[-1]
+
+@patch(as_prop=True)
+def hps(self:Recorder) -> dict:
+    "The rate (of the last group) and the momentum of each batch."
+    return {'lr': self.lrs, 'mom': self.moms}
+
 @patch
 def remove_cbs(self:Learner, cbs):
     "Remove each callback of a list."

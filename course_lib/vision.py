@@ -128,7 +128,7 @@ class Normalize(SampleTransform):
 
     def apply(self, x, drawn):
         if not is_floats(x): return x
-        return (check_colours(x, self) - self.mean.to(x.device)) / self.std.to(x.device)
+        return (check_colours(x, self) - self.mean.to(x.device)).div_(self.std.to(x.device))
 
     def to_data(self):
         data = super().to_data()

@@ -10,7 +10,7 @@ CHAPTERS = [p for p in NOTEBOOKS if p.parent == NBS and p.name[:2].isdigit()]
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
 # Modules import only those that stand before them.
-ORDER = """cores core checks tables first_batch ahead draws decode fused functions progress checkpoint
+ORDER = """cores memory core checks tables first_batch ahead draws decode fused functions progress checkpoint
     precision downloads datasets
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders keywords datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores

@@ -39,6 +39,8 @@ CASES = { # pair: (first, second, samples, tolerance in units of the last step)
         for div in (255., 100.) for stats in (imagenet_stats, ([.1, .5, .9], [.02, 1., .3]))],
     (RandomResizedCrop, ToTensor): lambda: cuts(RandomResizedCrop),
     (Resize, ToTensor): lambda: cuts(Resize),
+    (Shrink, ToTensor): lambda: [(Shrink((30, 40), slack), ToTensor(), pictures(fmt), 1)
+                                 for fmt in ('JPEG', 'PNG') for slack in (1., .5, .1)],
     (AffineCoordTfm, AffineCoordTfm): lambda: [(*maps(mode='nearest'), [still_pictures()], 1e-6)],
     (LightingTfm, LightingTfm): lambda: [(Brightness(.4, p=1.), Contrast(.4, p=1.), [floats_and_points()], 2e-3),
                                          (Contrast(.1), Brightness(.3), [floats_and_points()], 2e-3)],
@@ -87,3 +89,60 @@ def test_what_may_not_be_joined_is_not():
     class Mine(Normalize): pass
     for pair in ([IntToFloatTensor(), Mine(*imagenet_stats)], [Resize(8, 'pad'), ToTensor()],
                  [Flip(), Flip(size=8)], [Flip(pad_mode='zeros'), Flip()]): assert len(fused.fuse(pair)) == 2
+
+# A few pictures at a time
+
+def batch(n=7, h=30, w=40):
+    a = np.random.default_rng(0).integers(0, 256, (n, h, w, 3), dtype='uint8')
+    return TensorImage(torch.from_numpy(a)), TensorPoint(torch.linspace(-.9, .9, 2*n).view(n, 1, 2)), ('text',)*n
+
+NORM = Normalize.from_stats(*imagenet_stats)
+RUNS = dict(usual=aug_transforms(), sized=aug_transforms(size=(20, 24)), same_for_all=aug_transforms(batch=True),
+            square=aug_transforms(size=16, min_scale=.5), dark=aug_transforms(max_lighting=0., size=(15, 20)),
+            only_maps=[Flip(), Rotate()], light=[Brightness(), Contrast()])
+
+def seeded_call(f, sample):
+    torch.manual_seed(5)
+    return f(sample), torch.rand(1).item()
+
+@pytest.mark.parametrize('threads', [1, 2, 3])
+@pytest.mark.parametrize('split_idx', [0, 1])
+@pytest.mark.parametrize('name', RUNS)
+def test_a_few_at_a_time_is_the_same(name, split_idx, threads):
+    pipe = Pipeline([IntToFloatTensor(), *RUNS[name], NORM], split_idx)
+    def one_by_one(sample):
+        for step in pipe.steps: sample = step(sample)
+        return sample
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try: ((x, p, text), drawn), ((y, q, _), after) = seeded_call(one_by_one, batch()), seeded_call(pipe, batch())
+    finally: torch.set_num_threads(before)
+    assert drawn == after and text == ('text',)*7 and type(y) is TensorImage and type(q) is TensorPoint
+    assert x.shape == y.shape and x.stride() == y.stride()
+    torch.testing.assert_close(y.plain(), x.plain(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(q.plain(), p.plain(), atol=0, rtol=0)
+
+def test_the_test_would_meet_runs():
+    for name,tfms in RUNS.items():
+        pipe = Pipeline([IntToFloatTensor(), *tfms, NORM])
+        assert len(pipe.few_steps) < len(pipe.steps) or name == 'light'
+
+def test_what_is_drawn_knows_the_shape_of_the_pictures():
+    seen = []
+    def noted(n, shape): seen.append((n, tuple(shape))); return affine_mat(torch.ones(n), 0, 0, 0, 1, 0)
+    Pipeline([IntToFloatTensor(), AffineCoordTfm([noted]), NORM])(batch())
+    assert seen == [(7, (30, 40))]
+
+def test_transforms_of_ones_own_are_left_alone():
+    class Mine(LightingTfm): pass
+    runs = fused.runs_of([IntToFloatTensor(), *aug_transforms(), Mine(), NORM])
+    assert [len(r) for r in runs] == [3, 1, 1]
+    assert [len(r) for r in fused.runs_of([Flip(), Flip(size=8), NORM])] == [1, 2]
+
+@pytest.mark.parametrize('align_corners', [True, False])
+@pytest.mark.parametrize('h, w', [(5, 7), (1, 4), (30, 20)])
+def test_a_grid_mapped_by_lines_is_that_by_points(h, w, align_corners):
+    mats = torch.eye(3) + torch.rand(4, 3, 3, generator=torch.Generator().manual_seed(0))/9
+    lines = pixel_grid(1, w, align_corners)[0, :, 0], pixel_grid(h, 1, align_corners)[0, :, 1]
+    theirs = map_points(pixel_grid(h, w, align_corners), mats).view(4, h, w, 2)
+    torch.testing.assert_close(fused.mapped_grid(mats, *lines), theirs, atol=1e-6, rtol=1e-5)

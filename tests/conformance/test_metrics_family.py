@@ -121,6 +121,13 @@ def test_what_is_not_a_number_scores_nan(make):
     x[2, 1] = math.nan
     assert math.isnan(by_epoch(make(), x, y))
 
+@pytest.mark.parametrize('make', [*MULTI.values(), partial(FBetaMulti, 2), HammingLossMulti])
+def test_at_the_threshold_it_is_a_yes_as_in_fastai(make):
+    x, y = tensor([[0., -1.], [1., 0.]]), tensor([[1., 0.], [0., 1.]])
+    same(make()(x, y), make()(x + 1e-3, y))
+    same(make(thresh=.25, sigmoid=False)(tensor([[.25, 0], [.5, .25]]), y), make()(x, y))
+    assert f1_multi(x, y) == 0 and accuracy_multi(x, y) == .25
+
 def test_only_some_columns():
     x, y = torch.randn(20, 4), (torch.rand(20, 4) < .5).float()
     for name, make in MULTI.items():

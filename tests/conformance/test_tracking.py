@@ -263,7 +263,7 @@ def test_dropout_that_stays_on():
     learn = Learner(data(), nn.Sequential(nn.Linear(3, 50), nn.Dropout(.5), nn.Linear(50, 1)), F.mse_loss)
     with learn.no_bar():
         assert torch.equal(learn.get_preds()[0], learn.get_preds()[0])
-        with learn.added_cbs(MCDropoutCallback): a, b = (learn.get_preds()[0] for _ in range(2))
+        a, b = (learn.get_preds(cbs=MCDropoutCallback)[0] for _ in range(2))
     assert not torch.equal(a, b) and not learn.model[1].training
 
 def test_collected_and_fetched(tmp_path):
@@ -332,6 +332,12 @@ def test_start_epoch_goes_on_as_if_it_had_never_stopped(tmp_path):
     fit(rest, 4, .05, method='fit_one_cycle', start_epoch=2)
     assert torch.equal(weights(whole), weights(rest))
     assert rest.recorder.lrs == whole.recorder.lrs[16:] and [rest.recorder.log[0], rest.train_iter] == [3, 16]
+
+def test_what_was_recorded(tmp_path):
+    learn = fit(make(tmp_path, SCORES), 2, .1)
+    assert learn.final_record is learn.recorder.values[1] and len(learn.final_record) == 3
+    assert learn.recorder.hps == {'lr': [.1]*16, 'mom': [0.]*16}
+    assert learn.smooth_loss.item() == pytest.approx(learn.recorder.losses[-1])
 
 def test_reset_opt(tmp_path):
     learn = fit(make(tmp_path, opt_func=Adam), 1, .05)
