@@ -120,6 +120,7 @@ def test_numbers_that_may_be_labels_are_told():
     [1.7, 2.2], ['1', '2'], [False, True], [True]*12, DF.is_valid, np.array([True, False]), [None]])
 def test_what_is_no_position_is_refused(bad):
     with pytest.raises(TypeError, match='positions'): valid(IndexSplitter(bad), DF)
+    if isinstance(bad, pd.Series): return # `Datasets` take a mask of all items
     with pytest.raises((TypeError, ValueError), match='positions|mask'): Datasets(DF, splits=[[0], bad])
 
 @pytest.mark.parametrize('bad,exc', [([-1], IndexError), ([12], IndexError), ([3, 3], ValueError), ([], ValueError)])
