@@ -33,11 +33,11 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
            'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
            'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
-           'check_callable', 'check_parts', 'check_loss', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader',
-           'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch',
-           'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt',
-           'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least', 'check_above',
-           'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
+           'check_callable', 'check_parts', 'check_loss', 'check_not_stretched', 'loss_of', 'naming_one_item',
+           'check_ds_idx', 'check_loader', 'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch',
+           'check_start_epoch', 'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable',
+           'check_opt', 'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least',
+           'check_above', 'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
            'no_effect_with_schedule', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
            'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
            'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
@@ -1559,8 +1559,22 @@ def check_loss(loss) -> Tensor:
     raise ValueError('The loss has no gradient, so nothing can be learnt from it. It must be computed from the '
                      'predictions by differentiable steps: no `argmax`, comparison, `.detach()`, numpy or new tensors.')
 
+# %% ../nbs/lib/checks.ipynb #842f2e76
+_stretches = ('MSELoss', 'L1Loss', 'SmoothL1Loss', 'HuberLoss', 'mse_loss', 'l1_loss', 'smooth_l1_loss', 'huber_loss')
+
+def check_not_stretched(loss_func, pred, targets:tuple):
+    "Raise `ValueError` if `loss_func` is torch's and would broadcast predictions of one shape with targets of another."
+    while isinstance(loss_func, partial): loss_func = loss_func.func
+    is_torchs = str(getattr(loss_func, '__module__', '')).startswith('torch.') and func_name(loss_func) in _stretches
+    if not is_torchs or len(targets) != 1 or pred.shape == targets[0].shape: return
+    raise ValueError(f'The prediction has shape {tuple(pred.shape)}, but the target has shape {tuple(targets[0].shape)}. '
+                     f'{func_name(loss_func)} would compare every prediction with every target. Give both one shape, '
+                     'or take `MSELossFlat()` or `L1LossFlat()`, which know which number belongs to which.')
+
+# %% ../nbs/lib/checks.ipynb #ab905b82
 def loss_of(loss_func, pred, targets:tuple, waits=True) -> Tensor:
     "The loss of a batch, looked at. If several targets do not fit the loss function, the `TypeError` says so."
+    check_not_stretched(loss_func, pred, targets)
     try:
         with looking(waits): return check_loss(loss_func(pred, *targets))
     except TypeError as e:

@@ -340,7 +340,7 @@ def decode(self:Pipeline, sample):
     return sample
 
 @patch
-def add(self:Pipeline, tfms) -> Pipeline:
+def plus(self:Pipeline, tfms) -> Pipeline:
     "A pipeline with `tfms` too, each in its place."
     return type(self)([*self.all_tfms, tfms], self.split_idx)
 
@@ -433,7 +433,7 @@ def pipelines(self:DataBlock, split_idx:int) -> tuple:
     after_item = Pipeline(blocks.attrgot('item_tfms').concat() + self.item_tfms, split_idx)
     after_batch = Pipeline(blocks.attrgot('batch_tfms').concat() + self.batch_tfms, split_idx)
     if not self.item_tfms and all(hasattr(t, 'draw') for t in after_batch.tfms): # no function of one's own
-        after_item = after_item.add(earlier(after_batch.tfms))
+        after_item = after_item.plus(earlier(after_batch.tfms))
     return after_item, after_batch
 
 # %% ../nbs/03_datablock.ipynb #ea43e026
@@ -650,7 +650,7 @@ def add_tfms(self:DataLoaders,
     "Add transforms to all the loaders, each in its place by `order`."
     for k,dl in enumerate(self.loaders):
         pipe = getattr(dl, event) or Pipeline(split_idx=min(k, 1))
-        setattr(dl, event, pipe.add(tfms))
+        setattr(dl, event, pipe.plus(tfms))
     self.loaders = with_first_batch(self.loaders)
 
 # %% ../nbs/03_datablock.ipynb #1d43168d

@@ -73,7 +73,7 @@ def tell_once(learn, text:str):
 def normalised(dl:DataLoader, stats:list) -> DataLoader:
     "A copy of `dl` that normalises too."
     pipe = dl.after_batch or Pipeline(split_idx=1)
-    return dl.new(after_batch=pipe.add([Normalize.from_stats(*s) for s in stats]))
+    return dl.new(after_batch=pipe.plus([Normalize.from_stats(*s) for s in stats]))
 
 # %% ../nbs/lib/fits.ipynb #60508c80
 def _with_names(f, names):

@@ -9,7 +9,7 @@ __all__ = ['mAP', 'rmse', 'accuracy', 'error_rate', 'accuracy_multi', 'ratio_of'
            'mk_metric', 'column_heads']
 
 # %% ../nbs/06_metrics.ipynb #d9ef46c2
-from inspect import getclosurevars, signature
+from inspect import signature
 from fastcore.basics import class2attr
 from .core import *
 import torch.nn.functional as F
@@ -335,8 +335,7 @@ def needs_all(f, seen=()) -> bool:
     f = _unwrapped(f)
     if getattr(f, 'over_all', False) or _of_sklearn(f): return True
     is_own = hasattr(f, '__code__') and f not in seen and (not seen or f.__globals__ is seen[0].__globals__)
-    used = getclosurevars(f) if is_own else None
-    return is_own and any(needs_all(o, (*seen, f)) for o in (*used.nonlocals.values(), *used.globals.values()))
+    return is_own and any(needs_all(o, (*seen, f)) for o in used_by(f))
 
 # %% ../nbs/06_metrics.ipynb #eead439d
 def mk_metric(m): # A function of (predictions, targets), or a metric

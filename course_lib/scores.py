@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['summed_axes', 'activated', 'columns', 'weight_column', 'counts', 'weighted_mean', 'mean_of_ratio', 'mean_of_columns',
-           'decided', 'arranged', 'batch_of', 'name_of', 'add_batch', 'value_of']
+           'decided', 'arranged', 'batch_of', 'name_of', 'add_batch', 'value_of', 'used_by']
 
 # %% ../nbs/lib/scores.ipynb #d71b42df
-from inspect import signature
+from inspect import getclosurevars, signature
 from fastcore.basics import class2attr
 from .core import *
 from .checks import (
@@ -146,3 +146,12 @@ def value_of(m):
     "The value of the metric `m`, as a Python number if it is one."
     v = m.value
     return v.item() if isinstance(v, Tensor) and v.ndim == 0 else v
+
+# %% ../nbs/lib/scores.ipynb #d1283a82
+def used_by(
+    f, # A function of Python
+) -> list:
+    "What the function `f` uses by name; a name of an outer function that has no value yet counts for nothing."
+    try: used = getclosurevars(f)
+    except ValueError: return [f.__globals__[o] for o in f.__code__.co_names if o in f.__globals__]
+    return [*used.nonlocals.values(), *used.globals.values()]

@@ -304,6 +304,14 @@ def from_lists(cls:ImageDataLoaders,
 @patch
 def __repr__(self:DataBlock): return 'DataBlock: ' + ' | '.join(map(str, self.columns()))
 
+# %% ../nbs/lib/shortcuts.ipynb #a4fddb20
+@patch
+def add(self:Pipeline,
+    tfms, # A transform, a function, or a list of such
+):
+    "Put `tfms` into this pipeline, each in its place. As in fastai."
+    self.__init__([*self.all_tfms, tfms], self.split_idx)
+
 # %% ../nbs/lib/shortcuts.ipynb #1d49bf11
 _most_bytes, _most_hops, _patience = 30_000_000, 5, 15 # of one picture; other addresses; `timeout`s until it is there
 

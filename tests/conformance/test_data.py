@@ -571,7 +571,7 @@ def test_transforms_run_in_their_order_in_their_split_and_back_again(split_idx, 
     tfms = [Shift('c', 9), Shift('t', 50, 0), Shift('a', -1), Shift('v', 50, 1), Shift('b', 9.5 - 1)]
     pipe = Pipeline(tfms, split_idx)
     assert pipe(('x', 'y')) == (out, out.replace('x', 'y')) and pipe.decode((out,)) == ('x',)
-    assert pipe.add([Shift('d', 10)])(('x',)) == (out.replace('c', 'cd'),)
+    assert pipe.plus([Shift('d', 10)])(('x',)) == (out.replace('c', 'cd'),)
 
 def test_batches_hold_the_pixels_of_the_files(block, folder):
     dls = block(item_tfms=Resize((24, 30), 'squish'), get_y=lambda i: i % 2).dataloaders(range(12), bs=4)

@@ -193,3 +193,16 @@ def test_names_of_the_star_import():
     assert [o for o in names if o not in scope] == []
     assert (scope['random'].__name__, scope['time'].__name__, scope['array']) == ('random', 'time', np.array)
     assert (noop(1), noop(), noop(1, 2, 3)) == (1, None, 1)
+
+def test_a_pipeline_that_is_there_takes_one_more(tmp_path):
+    "`dls.after_batch.add(t)` counts from the next batch on, in that loader, as in fastai."
+    files = [tmp_path/f'{i}.png' for i in range(6)]
+    for i,f in enumerate(files): Image.fromarray(np.full((8, 8, 3), 10*i, dtype='uint8')).save(f)
+    dls = ImageDataLoaders.from_lists(tmp_path, files, list('aabbab'), bs=2, valid_pct=.4, seed=1)
+    before = dls.valid.one_batch()[0]
+    class Negative(SampleTransform):
+        order = Order.LIGHT
+        def apply(self, x, drawn): return -x if isinstance(x, TensorImage) else x
+    dls.valid.after_batch.add(Negative())
+    assert torch.equal(dls.valid.one_batch()[0], -before)
+    assert (dls.train.one_batch()[0] >= 0).all()

@@ -318,3 +318,14 @@ def test_results_that_cannot_be_decided_are_not_shown(folder):
     with pytest.raises(TypeError, match='decodes'): quiet(own, 'show_results')
     decoded, decision, preds = quiet(own, 'predict', folder/'9.png')
     assert torch.equal(decoded, preds) # outputs, and not the labels of all that are not 0
+
+@pytest.mark.parametrize('loss', [nn.MSELoss(), nn.L1Loss(), nn.SmoothL1Loss(), nn.HuberLoss(), F.mse_loss,
+                                  partial(F.l1_loss, reduction='sum')], ids=func_name)
+def test_torchs_losses_do_not_compare_each_with_each(loss):
+    "A column of predictions and a row of targets: torch would stretch both, and learn the mean."
+    data = [(torch.randn(3), tensor(1.)) for _ in range(8)]
+    dls = DataLoaders(DataLoader(data, bs=4), DataLoader(data, bs=4), device='cpu')
+    learn = Learner(dls, nn.Linear(3, 1), loss_func=loss)
+    with learn.no_logging(), pytest.raises(ValueError, match=r'\(4, 1\).*\(4,\)'): learn.fit(1)
+    flat = Learner(dls, nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), loss_func=loss)
+    with flat.no_logging(): flat.fit(1)

@@ -1,7 +1,7 @@
 """Loaders and weights of another normalisation or vocabulary, and models whose end does not fit the loss.
 
 Brought to fit, refused, or pointed out once; and silence where nothing is wrong."""
-import copy, re, warnings
+import re, warnings
 from contextlib import contextmanager
 import pytest, torch
 from torch import nn
@@ -93,7 +93,7 @@ def test_dls_that_fit_stay_the_same_object(normed):
 
 def test_the_model_takes_its_normalisation_along(normed):
     ref = preds(normed)
-    for model in normed.model, copy.deepcopy(normed.model), nn.Sequential(normed.model, nn.Identity()):
+    for model in normed.model, deepcopy(normed.model), nn.Sequential(normed.model, nn.Identity()):
         with silent(): close(preds(Learner(loaders(), model)), ref)
 
 def test_only_one_loader_is_normalised():
@@ -252,7 +252,7 @@ def test_names_in_a_file(tmp_path, with_opt):
     fit(learner(path=tmp_path)).save('m', with_opt=with_opt)
     for names in TURNED, LIONS:
         learn = learner(loaders(MultiCategoryBlock(vocab=names), lambda i: []), path=tmp_path)
-        before = copy.deepcopy(learn.model.state_dict())
+        before = deepcopy(learn.model.state_dict())
         with refused('m.pth', "'bird' in the file", repr(names[0])): learn.load('m', with_opt=with_opt)
         assert all(torch.equal(v, before[k]) for k,v in learn.model.state_dict().items())
     with said("'bird' in the file"): learn.load('m', with_opt=with_opt, strict=False)
