@@ -9,8 +9,9 @@ FROM python:3.11-slim-bookworm
 
 ARG NB_USER=jovyan
 ARG NB_UID=1000
-# Builds of torch without the gigabytes for graphics cards; empty: whatever pip finds
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# The address of PyTorch's index of CPU builds (its page "Get Started" has it), for an image without the gigabytes for
+# graphics cards; empty: the build that pip finds
+ARG TORCH_INDEX=
 ARG JUPYTERHUB="jupyterhub>=5,<7"
 
 ENV HOME=/home/${NB_USER} COURSE_SAMPLES=/opt/course_lib/samples

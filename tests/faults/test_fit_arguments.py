@@ -1,5 +1,6 @@
 "What a learner is given: the right value in any form does what it says, a wrong one is named at once."
 import io, math, warnings
+from functools import partial
 
 import numpy as np, pytest, torch
 from fastcore.foundation import L
@@ -9,7 +10,8 @@ import torch.nn.functional as F
 
 from course_lib.augment import aug_transforms
 from course_lib.datablock import CategoryBlock, ColReader, ColSplitter, DataBlock, MultiCategoryBlock
-from course_lib.dataloaders import DataLoaders
+from course_lib.core import func_name
+from course_lib.dataloaders import DataLoader, DataLoaders
 from course_lib.learner import Learner, ProgressCallback, Recorder
 from course_lib.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
 from course_lib.metrics import F1ScoreMulti, accuracy_multi
