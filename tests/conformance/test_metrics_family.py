@@ -407,3 +407,11 @@ def test_probabilities_are_pointed_out_where_they_are_given():
         PrecisionMulti()(X.sigmoid(), Y)
         PrecisionMulti(sigmoid=False)(X.sigmoid(), Y)
     assert [w.filename for w in seen] == [__file__]
+
+def test_a_metric_may_use_a_name_that_gets_its_value_later():
+    "Such as the learner that it is given to: nothing is known of it yet, and what stands outside still counts."
+    def plain(pred, targ): return (pred*later).mean()
+    def gathered(pred, targ): return f1_multi(pred, targ)*later
+    kinds = [type(mk_metric(f)) for f in (plain, gathered)]
+    later = 1
+    assert kinds == [AvgMetric, AccumMetric]
