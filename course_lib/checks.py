@@ -1567,7 +1567,7 @@ def check_not_stretched(loss_func, pred, targets:tuple):
     while isinstance(loss_func, partial): loss_func = loss_func.func
     is_torchs = str(getattr(loss_func, '__module__', '')).startswith('torch.') and func_name(loss_func) in _stretches
     if not is_torchs or len(targets) != 1 or pred.shape == targets[0].shape: return
-    raise ValueError(f'The prediction has shape {tuple(pred.shape)}, but the target has shape {tuple(targets[0].shape)}. '
+    raise ValueError(f'The prediction has shape {tuple(pred.shape)}, but the target {tuple(targets[0].shape)}. '
                      f'{func_name(loss_func)} would compare every prediction with every target. Give both one shape, '
                      'or take `MSELossFlat()` or `L1LossFlat()`, which know which number belongs to which.')
 
