@@ -109,6 +109,11 @@ def test_ends_with_export(nb):
     if any('#| default_exp' in c.text for c in code(nb)):
         assert re.fullmatch(r'#\|\s*hide\s+import nbdev; nbdev.nbdev_export\(\)', cells(nb)[-1].text.strip())
 
+@each_notebook
+def test_no_other_cell_is_left_out(nb):
+    "nbdev's tests run no cell that has this text in it, and say nothing."
+    assert [c.text for c in code(nb)[:-1] if 'nbdev_export(' in c.text] == []
+
 @each_chapter
 def test_chapter_has_its_parts(nb):
     if 'questionnaire' in nb.name: pytest.skip('all of it is exercises')
