@@ -119,17 +119,9 @@ def _load_best(self:SaveModelCallback):
     for g,old in zip(self.opt.param_groups, settings): g.update(old)
     if self.interrupted: print(f'It has the weights of epoch {self.best_epoch} again, the best by {self.monitor}.')
 
-# %% ../nbs/lib/tracking.ipynb #489d80cc
-class EarlyStoppingCallback(TrackerCallback):
-    "Ends a fit when `monitor` has not got better for `patience` epochs. Source: fastai's class."
-    order = TrackerCallback.order + 3
-    def __init__(self,
-        monitor:str='valid_loss', # As in `TrackerCallback`, and so are the next two
-        comp=None,
-        min_delta:float=0.,
-        patience:int=1,           # Epochs to wait for a better one
-        reset_on_fit:bool=True,   # As in `TrackerCallback`
-    ):
+# %% ../nbs/lib/tracking.ipynb #2177aec6
+class _PatientCallback(TrackerCallback):
+    def __init__(self, monitor, comp, min_delta, patience, reset_on_fit):
         super().__init__(monitor, comp, min_delta, reset_on_fit)
         self.patience, self.wait = check_at_least('patience', patience, 0), 0
 
@@ -140,12 +132,29 @@ class EarlyStoppingCallback(TrackerCallback):
     def after_epoch(self):
         super().after_epoch()
         self.wait = 0 if self.new_best else self.wait + 1
-        if self.new_best or self.wait < self.patience: return
+
+    def has_waited(self): return not self.new_best and self.wait >= self.patience
+
+# %% ../nbs/lib/tracking.ipynb #489d80cc
+class EarlyStoppingCallback(_PatientCallback):
+    "Ends a fit when `monitor` has not got better for `patience` epochs. Source: fastai's class."
+    order = TrackerCallback.order + 3
+    def __init__(self,
+        monitor:str='valid_loss', # As in `TrackerCallback`, and so are the next two
+        comp=None,
+        min_delta:float=0.,
+        patience:int=1,           # Epochs to wait for a better one
+        reset_on_fit:bool=True,   # As in `TrackerCallback`
+    ): super().__init__(monitor, comp, min_delta, patience, reset_on_fit)
+
+    def after_epoch(self):
+        super().after_epoch()
+        if not self.has_waited(): return
         print(f'No improvement since epoch {self.epoch-self.wait}: early stopping')
         raise CancelFitException
 
 # %% ../nbs/lib/tracking.ipynb #7f257cf9
-class ReduceLROnPlateau(TrackerCallback):
+class ReduceLROnPlateau(_PatientCallback):
     "Divides the rate by `factor` when `monitor` has not got better for `patience` epochs. Source: fastai's class."
     order = TrackerCallback.order + 2
     def __init__(self,
@@ -157,21 +166,18 @@ class ReduceLROnPlateau(TrackerCallback):
         min_lr:float=0,           # No rate gets lower than this
         reset_on_fit:bool=True,   # As in `TrackerCallback`
     ):
-        super().__init__(monitor, comp, min_delta, reset_on_fit)
-        self.patience, self.wait = check_at_least('patience', patience, 0), 0
+        super().__init__(monitor, comp, min_delta, patience, reset_on_fit)
         self.factor = check_above('factor', factor, 1, ', by which the rate is divided: 10 makes it a tenth')
         self.min_lr = check_hyper('min_lr', min_lr)
 
     def before_fit(self):
         super().before_fit()
-        self.wait = 0
         scheds = [o for o in self.learn.cbs if isinstance(o, ParamScheduler) and 'lr' in o.scheds]
         if self.run and scheds: tell_once(self.learn, no_effect_with_schedule(self))
 
     def after_epoch(self):
         super().after_epoch()
-        self.wait = 0 if self.new_best else self.wait + 1
-        if self.new_best or self.wait < self.patience: return
+        if not self.has_waited(): return
         self.wait, old = 0, self.opt.param_groups[-1]['lr']
         for g in self.opt.param_groups: g['lr'] = min(g['lr'], max(g['lr']/self.factor, self.min_lr))
         new = self.opt.param_groups[-1]['lr']
