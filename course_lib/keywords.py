@@ -7,7 +7,7 @@ __all__ = ['for_each_loader', 'BeforeBatch', 'loader_of']
 
 # %% ../nbs/lib/keywords.ipynb #ba9474d8
 import copy
-from .cores import n_cores
+from .cores import loader_threads
 from .core import *
 from .checks import *
 from .first_batch import with_first_batch
@@ -65,7 +65,7 @@ def loader_of(
 ) -> DataLoader:
     "A loader of `ds`, from one of the dictionaries that `for_each_loader` makes."
     if n is not None: ds = ds.head(n)
-    if num_workers is None: num_workers = min(8, n_cores())
+    if num_workers is None: num_workers = loader_threads()
     if drop_last is None: drop_last = check_yes_no('shuffle', shuffle) and len(ds) >= bs
     if before_batch is not None: kwargs['collate_fn'] = BeforeBatch(before_batch, kwargs.get('collate_fn', collate))
     return (dl_type or DataLoader)(ds, bs, shuffle, drop_last, num_workers, **kwargs)

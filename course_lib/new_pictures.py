@@ -6,7 +6,7 @@
 __all__ = ['NewPictures']
 
 # %% ../nbs/lib/new_pictures.ipynb #739a6f6c
-from .cores import n_cores
+from .cores import loader_threads
 from .core import *
 from .checks import check_has_no_data, check_picture_list, check_without_labels
 from .dataloaders import DataLoader, Datasets
@@ -34,7 +34,7 @@ class NewPictures:
     ) -> DataLoader:
         "A loader of pictures, as the model has seen them in validation."
         check_without_labels(with_labels)
-        if num_workers is None: num_workers = 0 if len(check_picture_list(items)) == 1 else min(8, n_cores())
+        if num_workers is None: num_workers = 0 if len(check_picture_list(items)) == 1 else loader_threads()
         how = dict(after_item=self.after_item, after_batch=self.after_batch, device=self.device)
         return DataLoader(Datasets(items, [OpenImage()]), bs, num_workers=num_workers, **{**how, **kwargs})
 
