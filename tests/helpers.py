@@ -131,5 +131,6 @@ def free_port():
 
 def run_make(*words, cwd=ROOT):
     "`make`, as from a terminal: the tests may be run by a make themselves, whose settings must not reach this one."
-    clean = {k: v for k,v in os.environ.items() if k not in ('PYTHON', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES')}
+    outer = 'PYTHON', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES'
+    clean = {k: v for k,v in os.environ.items() if k not in outer}
     return subprocess.run(['make', *words], cwd=cwd, capture_output=True, encoding='utf-8', env=clean)
