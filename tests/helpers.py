@@ -1,5 +1,5 @@
-"What several tests use: notebooks as lists of cells, modules as trees, a free port."
-import ast, builtins, json, socket
+"What several tests use: notebooks as lists of cells, modules as trees, a free port, make."
+import ast, builtins, json, os, socket, subprocess
 from pathlib import Path
 import pytest
 
@@ -126,3 +126,11 @@ def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+# ------------------------------------------------------------------ make
+
+def run_make(*words, cwd=ROOT):
+    "`make`, as from a terminal: the tests may be run by a make themselves, whose settings must not reach this one."
+    outer = 'PYTHON', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES'
+    clean = {k: v for k,v in os.environ.items() if k not in outer}
+    return subprocess.run(['make', *words], cwd=cwd, capture_output=True, encoding='utf-8', env=clean)
