@@ -111,7 +111,8 @@ def test_exercises_stand_where_their_section_ends(nb):
     heads = [head for head,_ in parts(nb)]
     assert len(re.findall(r'^#+ +Exercise', prose(nb), re.MULTILINE)) == len(heads), 'a heading of another form'
     assert [h[1] for h in heads] == [f'{nb.stem[:2]}.{k}' for k in range(1, len(heads) + 1)] and len(heads) >= 2
-    assert len([s for s in re.split(r'^## ', prose(nb), flags=re.MULTILINE) if HEAD.search(s)]) >= 2, 'all in one section'
+    sections = re.split(r'^## ', prose(nb), flags=re.MULTILINE)
+    assert sum(bool(HEAD.search(o)) for o in sections) >= 2, 'all in one section'
 
 @each_teaching
 def test_every_exercise_is_checked_and_has_hints_and_a_folded_solution(nb):
@@ -156,8 +157,8 @@ def problems_of(e, scope):
     if e.solution:
         try: exec('\n'.join([e.head, e.solution, e.check]), {**scope})
         except Exception as err: yield f'the solution fails: {type(err).__name__}: {err}'
-    for kind,code in ('a wrong answer', e.wrong), ('the starter', e.head):
-        if e.check.strip() and not fails(f'{code}\n{e.check}', scope): yield f'the check also passes {kind}'
+    for kind,given in ('a wrong answer', e.wrong), ('the starter', e.head):
+        if e.check.strip() and not fails(f'{given}\n{e.check}', scope): yield f'the check also passes {kind}'
 
 def verify(nb):
     "Run a chapter up to each exercise. Returns what is wrong with them, and how many solutions were run."
