@@ -301,7 +301,7 @@ class Resize(Cut):
 @patch
 def box(self:Resize,
     wh, # (width, height) of a picture
-    at,   # What part of the room that is left goes to the left, and above
+    at,   # The share of the free room to its left, and above it
 ) -> tuple:
     "The part (left, top, right, bottom) that is kept; padding reaches over the edges of the picture."
     (w, h), (th, tw) = wh, self.size
