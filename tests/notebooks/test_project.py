@@ -83,7 +83,7 @@ ROOMS = '''cores memory checks ahead draws decode fused functions progress check
     findings doctor photo scores results fits
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all
-    keywords first_batch more_pictures new_pictures layers tta interpretation'''.split()
+    keywords first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
@@ -119,7 +119,7 @@ def test_chapter_has_its_parts(nb):
     if 'questionnaire' in nb.name: pytest.skip('all of it is exercises')
     text = prose(nb)
     heads = re.findall(r'^## (.*)', text, re.MULTILINE)
-    for o in 'What you will be able to do', 'Try it', 'Recap': assert o in heads
+    for o in 'What you will be able to do', 'Recap': assert o in heads
     assert '<details>' in text, 'solutions, folded'
     assert re.search(r'(minute|second)s?\b', text.split('## ')[1]), 'how long it takes to run'
     if nb.name > '02': assert re.search(r'(?i)\bquestions?\b', text.split('## ')[1]), 'which questions it answers'
