@@ -3,7 +3,7 @@
 `make gpu` runs it, after the tests, in the course's own environment; fastai has no part in it. Times are medians of
 `--rounds`; before each one the card has finished all that was asked of it.
 """
-import os, statistics, subprocess, sys, time
+import statistics, subprocess, sys, time
 from common import HERE, Report, arguments, load
 
 def seconds(torch, f, rounds):
@@ -23,7 +23,7 @@ def copies(lib, report, rounds):
     plain = torch.randn(64, 3, 224, 224)
     pinned, size = plain.pin_memory(), plain.nbytes/1e9
     for name,batch in ('ordinary', plain), ('pinned', pinned):
-        s = seconds(torch, lambda: lib.to_device(batch, 'cuda'), rounds)
+        s = seconds(torch, lib.partial(lib.to_device, batch, 'cuda'), rounds)
         report.note(f'copy of {size*1000:.0f} MB from {name} memory', f'{size/s:.1f} GB/s')
         torch.cuda.synchronize()
         start = time.perf_counter()
@@ -35,7 +35,8 @@ def make_step(lib, precision, layout, compiled, bs):
     torch = lib.torch
     model = lib.resnet50().cuda().to(memory_format=getattr(torch, layout))
     if compiled: model.compile()
-    opt, scaler = torch.optim.SGD(model.parameters(), 0.01), torch.amp.GradScaler('cuda', enabled=precision == 'float16')
+    opt = torch.optim.SGD(model.parameters(), 0.01)
+    scaler = torch.amp.GradScaler('cuda', enabled=precision == 'float16')
     x = torch.randn(bs, 3, 224, 224, device='cuda').to(memory_format=getattr(torch, layout))
     y = torch.randint(1000, (bs,), device='cuda')
     def step():
@@ -83,14 +84,15 @@ def between_cards(lib, report):
     command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={n}', str(script)]
     out = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True).stdout
     s = statistics.median(map(float, out.split()))
-    report.note(f'all-reduce of 102 MB by NCCL, {n} cards', f'{1000*s:.1f} ms', f'{2*(n-1)/n*0.1022/s:.0f} GB/s on a wire')
+    on_a_wire = 2*(n-1)/n*0.1022/s
+    report.note(f'all-reduce of 102 MB by NCCL, {n} cards', f'{1000*s:.1f} ms', f'{on_a_wire:.0f} GB/s on a wire')
 
 def main():
-    os.environ.setdefault('PYTHONUTF8', '1')
     a = arguments(__doc__, bs=64, rounds=10)
     lib = load('course_lib')
-    if not lib.torch.cuda.is_available(): return print('Nothing was measured, for there is no graphics card with CUDA here.')
-    report = Report('gpu', f'{lib.torch.cuda.get_device_name()}, torch {lib.torch.__version__}, bs={a.bs}; {a.rounds} rounds.')
+    torch = lib.torch
+    if not torch.cuda.is_available(): return print('Nothing was measured, for there is no graphics card with CUDA here.')
+    report = Report('gpu', f'{torch.cuda.get_device_name()}, torch {torch.__version__}, bs={a.bs}; {a.rounds} rounds.')
     copies(lib, report, a.rounds)
     steps(lib, report, a.rounds, a.bs)
     between_cards(lib, report)

@@ -99,7 +99,8 @@ def row(report, what, samples):
     for k,(limit, unit) in LIMITS.items():
         values = [s[k] for s in samples]
         said = f'{values[0]:,.0f} to {values[-1]:,.0f} {unit}'.rstrip()
-        report.note(f'{what}: {k}', said, f'{growth(values):+,.1f}', f'at most +{limit}', 'MISSED' if k in grown else 'met')
+        verdict = 'MISSED' if k in grown else 'met'
+        report.note(f'{what}: {k}', said, f'{growth(values):+,.1f}', f'at most +{limit}', verdict)
     return grown
 
 def check_finds(lib):

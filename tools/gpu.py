@@ -17,7 +17,7 @@ def what_is_missing():
 
 def main():
     missing = what_is_missing()
-    if missing: return print(f'Nothing was tested or measured, for this needs a graphics card with CUDA, and here {missing}.')
+    if missing: return print(f'Nothing was tested or measured: this needs a graphics card with CUDA, and {missing}.')
     for step in ['-m', 'pytest', 'tests/gpu', '-q'], [str(Path('bench')/'gpu.py')]:
         status = subprocess.call([sys.executable, *step], cwd=str(ROOT), env={**os.environ, 'MPLBACKEND': 'agg'})
         if status: sys.exit(status)
