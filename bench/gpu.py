@@ -91,7 +91,7 @@ def main():
     a = arguments(__doc__, bs=64, rounds=10)
     lib = load('course_lib')
     torch = lib.torch
-    if not torch.cuda.is_available(): return print('Nothing was measured, for there is no graphics card with CUDA here.')
+    if not torch.cuda.is_available(): return print('Nothing was measured: there is no graphics card with CUDA here.')
     report = Report('gpu', f'{torch.cuda.get_device_name()}, torch {torch.__version__}, bs={a.bs}; {a.rounds} rounds.')
     copies(lib, report, a.rounds)
     steps(lib, report, a.rounds, a.bs)
