@@ -37,6 +37,7 @@ from .more_losses import *
 from .metrics import *
 from .more_metrics import *
 from .learner import *
+from .precision import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
 from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *
