@@ -36,6 +36,8 @@ class Cell:
     @property
     def is_plumbing(self): return '#| default_exp' in self.text or '#| hide' in self.text
     @property
+    def is_folded(self): return self.text.startswith('#| code-fold: true')
+    @property
     def lines(self):
         "What one reads of the code: neither directives nor empty lines."
         return [line for line in self.text.splitlines() if line.strip() and not line.startswith('#|')]
