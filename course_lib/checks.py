@@ -2561,7 +2561,6 @@ def _item_names(items) -> list:
     return [os.path.relpath(o, folder) for o in items]
 
 def _seen_of(dl) -> list:
-    dl = dl if hasattr(dl, 'new') or not hasattr(dl, 'dl') else dl.dl # what goes round in `lr_find`
     ds = getattr(dl, 'dataset', None)
     items = getattr(ds, 'items', None)
     if items is not None: return _item_names(items)
@@ -2573,7 +2572,7 @@ def _names_of(dls) -> list:
 
 def _facts(learn) -> dict:
     "What must be the same in all processes, by what it is."
-    loaders = getattr(learn.dls, 'loaders', [])
+    loaders = [getattr(dl, 'dl', dl) for dl in getattr(learn.dls, 'loaders', [])] # `lr_find` goes round its `dl`
     names = 'training', 'validation', *(f'loader {k}' for k in range(2, len(loaders)))
     facts = {f'{name} items': _seen_of(dl) for name,dl in zip(names, loaders)}
     facts['classes'] = _names_of(learn.dls)

@@ -219,6 +219,7 @@ def export(self:Learner,
     from safetensors.torch import save_file
     d, file = describe(self, thresholds), self.path/fname
     Predictor(self.model, d)
+    if rank_distrib(): return file # of several processes the first one writes
     weights = {k: v.detach().cpu().contiguous().clone() for k,v in self.model.state_dict().items()}
     with atomic_write(file) as tmp: save_file(weights, tmp, {'format': 'pt', 'course_lib': json.dumps(d)})
     return file

@@ -12,6 +12,7 @@ import atexit, os, re, sys, time
 import torch.distributed as dist
 from contextlib import contextmanager
 from datetime import timedelta
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 # %% ../nbs/lib/ranks.ipynb #rk000006
 def num_distrib() -> int:
@@ -67,7 +68,8 @@ def start_ranks(
     sys.excepthook = partial(_in_one_sentence, sys.excepthook)
 
 def _leave():
-    if dist.is_initialized() and not _here.get('failed'): dist.destroy_process_group()
+    waits = _here.get('failed') and torch.cuda.is_available() # `nccl` waits for the others here
+    if dist.is_initialized() and not waits: dist.destroy_process_group()
 
 # %% ../nbs/lib/ranks.ipynb #rk00000f
 def together() -> bool:
@@ -131,8 +133,8 @@ def _missing(error):
     gone = [str(r) for r in range(num_distrib()) if r != rank_distrib() and _read(f'waited/{r}') is None]
     who = f"rank {' and rank '.join(gone)}" if gone else 'one of the processes'
     late = re.search(r'[Tt]imed out|timeout', str(error))
-    why = 'it hangs, or needs more time than `timeout` allows' if late else 'was it killed, for want of memory perhaps?'
-    return f"{who} did not come where the others waited for it: {why} ({str(error).splitlines()[0][:160]})."
+    if late: return f'{who} did not come where the others waited for it: it hangs, or needs more time than `timeout`.'
+    return f'{who} has ended without a word: was it killed, for want of memory perhaps?'
 
 def _told(error):
     "The error to raise in this process, instead of `error`."
@@ -153,6 +155,7 @@ def telling_others():
     except Exception as e:
         if not together(): raise
         _here['failed'], told = True, _told(e)
+        if told is e or rank_distrib() == 0: get_error_handler().record_exception(told) # for the table of `torchrun`
         if told is e: raise
         if rank_distrib(): time.sleep(_patience) # rank 0 speaks first
         raise told from None
