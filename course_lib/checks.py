@@ -56,7 +56,7 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
            'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
            'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'check_same_everywhere',
-           'check_some_for_each']
+           'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
@@ -2604,3 +2604,11 @@ def check_some_for_each(learn, n_ranks:int):
     if n >= n_ranks: return
     raise ValueError(f'{n_ranks} processes are to share {n} training items: some would never have one. '
                      f'Start at most {n} (`torchrun --nproc-per-node={n}`), or give more items.')
+def check_options(cls, given:dict, caller:str):
+    "Raise `TypeError` for the first of the keywords `given` that `cls` does not take."
+    known = [k for k in inspect.signature(cls).parameters if k not in ('module', 'device_ids')]
+    odd = next((k for k in given if k not in known), None)
+    if odd is None: return
+    near = difflib.get_close_matches(odd, known, 1)
+    raise TypeError(f"{caller} takes no `{odd}`{f'; do you mean `{near[0]}`?' if near else '.'} "
+                    f"What it does not know itself it gives to torch's {cls.__name__}, which takes: {', '.join(known)}.")

@@ -16,7 +16,7 @@ from itertools import chain
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 from .ranks import *
-from .checks import check_same_everywhere, check_some_for_each
+from .checks import check_options, check_same_everywhere, check_some_for_each
 from .dataloaders import DataLoader
 from .learner import *
 from .metrics import AccumMetric
@@ -324,10 +324,13 @@ def distrib_ctx(self:Learner,
     """In this block the processes that `torchrun` has started train and answer together. As in fastai.
 
     `bs` is the size of a batch in one process. One process alone does as it does without this."""
-    if num_distrib() <= 1 or hasattr(self, 'distributed_trainer'):
-        yield self
-        return
+    if num_distrib() > 1: start_ranks(timeout)
     with telling_others():
+        check_options(DistributedDataParallel, kwargs, 'distrib_ctx')
+        as_timedelta(timeout)
+        if num_distrib() <= 1 or hasattr(self, 'distributed_trainer'):
+            yield self
+            return
         self.to_distributed(sync_bn, timeout, **kwargs)
         try: yield self
         finally: self.detach_distributed()

@@ -175,6 +175,28 @@ def _drawn(folder, Image):
         Image.fromarray(np.random.RandomState(k).randint(0, 255, (40, 40, 3), dtype='uint8')).save(file)
     return folder
 
+def _message(f):
+    try: f()
+    except Exception as e: return f'{type(e).__name__}: {e}'
+
+def bad_input():
+    "What each process says. One alone has nothing to say of several."
+    def fit(learn, **kwargs):
+        with learn.distrib_ctx(**kwargs): learn.fit(1)
+    def load(learn):
+        with learn.distrib_ctx(): learn.load(HERE['folder']/'other.pth')
+    rank, file = rank_distrib(), HERE['folder']/'other.pth'
+    if rank == 0: torch.save({'other.weight': torch.zeros(3)}, file)
+    other_model = learner(middle=[nn.Linear(8, 8 + rank), nn.Linear(8 + rank, 8)])
+    renamed = L(Path(f'a/{i + rank*(i == 3)}.jpg') for i in range(30))
+    files = DataLoaders(*[DataLoader(Datasets(renamed, [lambda o: torch.zeros(6), lambda o: torch.zeros(4)]), 4)]*2)
+    wrongs = dict(few=lambda: fit(learner(loaders(n=1))), number=lambda: fit(learner(loaders(n=50 + rank))),
+                  files=lambda: fit(learner(files)), batches=lambda: fit(learner(DataLoaders(
+                      DataLoader(Numbers(40, 1), 4 + rank), DataLoader(Numbers(9, 1), 4)))),
+                  model=lambda: fit(other_model), checkpoint=lambda: load(learner()),
+                  timeout=lambda: fit(learner(), timeout=-1), option=lambda: fit(learner(), no_such_option=1))
+    return {k: _message(f) for k,f in wrongs.items()}
+
 def ranks_go_first():
     found = rank0_first(divmod, 7, 2)
     rank0_first(lambda: (HERE['folder']/'first.txt').open('a').write(str(rank_distrib())))
@@ -185,7 +207,7 @@ SCENARIOS = {f.__name__: f for f in (
     epochs, items_that_draw, whole_batches_only, less_than_a_batch, one_item_left, with_threads, one_cycle, one_class,
     rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, added_up, frozen, other_seeds,
     in_bfloat16, torchs_loaders, stops_early, finds_a_rate, scores, predictions, after_each_epoch, files,
-    without_sync_bn, what_is_printed, ranks_go_first, pictures)}
+    without_sync_bn, what_is_printed, ranks_go_first, pictures, bad_input)}
 
 def main(folder, *names):
     "Run scenarios, and keep what they have found in a file of this rank."

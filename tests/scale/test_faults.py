@@ -1,0 +1,70 @@
+"If one process fails, all end soon, and what one reads is what went wrong first. No file is half there."
+import os, re, socket, subprocess, sys, time
+import pytest
+from tests.helpers import free_port
+from tests.scale.group import ENV, ROOT, end, said, start
+
+KINDS = 'raises is_killed hangs'.split()
+
+@pytest.fixture(scope='module')
+def ends(tmp_path_factory):
+    "The exit status, what was printed, and the seconds, of a training with each kind of trouble. All run at once."
+    folders = {k: tmp_path_factory.mktemp(k) for k in KINDS}
+    begun = time.time()
+    programs = {k: start(2, '-m', 'tests.scale.troubles', k, folder) for k,folder in folders.items()}
+    return {k: (*end(p), time.time() - begun, folders[k]) for k,p in programs.items()}
+
+def test_message_of_the_first(ends):
+    code, out, *_ = ends['raises']
+    assert code and 'It is over.' not in out
+    assert said(out)[0] == 'FileNotFoundError: no such picture'
+    assert set(said(out)[1:]) <= {'RankFailed: rank 1 failed with FileNotFoundError: no such picture'}
+    assert 'of the dataset was loaded: look at' in out and 'closed by peer' not in out
+
+def test_torchrun_names_the_first(ends):
+    "The table at its end."
+    for k,text in dict(raises='FileNotFoundError: no such picture', is_killed='SIGKILL').items():
+        cause = ends[k][1].split('Root Cause')[1]
+        assert text in cause and re.search(r'rank +: 1 ', cause)
+
+def test_killed(ends):
+    code, out, *_ = ends['is_killed']
+    assert code and 'It is over.' not in out
+    assert set(said(out)) <= {'RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?'}
+
+def test_hanging(ends):
+    "The others wait for as long as they were told, and name the one that does not come."
+    code, out, *_ = ends['hangs']
+    assert code and 'It is over.' not in out
+    assert said(out) == ['RankFailed: rank 1 did not come where the others waited for it: it hangs, or needs more time '
+                         'than `timeout`.']
+
+@pytest.mark.parametrize('k', KINDS)
+def test_all_end_soon(ends, k): assert ends[k][2] < 100 # a training that hangs would take a quarter of an hour
+
+def alone(rank, port, **env):
+    "One process of two, started by hand."
+    env = dict(ENV, WORLD_SIZE='2', RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), **env)
+    return subprocess.Popen([sys.executable, '-m', 'tests.scale.troubles', 'none', '.'], env=env, cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+def test_port_in_use():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        s.listen()
+        program = alone(0, port := s.getsockname()[1])
+        code, out = end(program)
+    assert code and said(out) == [
+        f'RuntimeError: The processes cannot meet at 127.0.0.1:{port}: another program uses this port. Take another '
+        'one, as in `torchrun --master-port=29501`, or let `torchrun --standalone` find one.']
+
+def test_without_torchrun_a_kill_is_told_too():
+    "Then rank 0 has the time to say it."
+    port = free_port()
+    env = {}
+    programs = [subprocess.Popen([sys.executable, '-m', 'tests.scale.troubles', 'is_killed', '.'], cwd=ROOT, text=True,
+        env=dict(ENV, WORLD_SIZE='2', RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), **env),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in (0, 1)]
+    (code, out), (killed, _) = map(end, programs)
+    assert code and killed == -9
+    assert said(out) == ['RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?']
