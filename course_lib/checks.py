@@ -55,11 +55,11 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels', 'check_own_loader',
            'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
            'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'check_same_everywhere',
-           'check_some_for_each', 'check_options']
+           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'naming_full_disk',
+           'check_same_everywhere', 'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -2551,6 +2551,21 @@ def check_answers(
     if d['vocab'] is not None and len(d['vocab']) != d['n_out']:
         raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
     if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")
+
+# %% ../nbs/lib/checks.ipynb #ck160006
+def _is_full(error) -> bool:
+    causes = error, error.__cause__, error.__context__
+    full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    return 'No space left' in str(error) or any(getattr(e, 'errno', None) in full for e in causes)
+
+@contextmanager
+def naming_full_disk(file):
+    "Say in one sentence that there is no room for `file`, if that is why the block fails."
+    try: yield
+    except Exception as e:
+        if not _is_full(e): raise
+        stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
+        raise OSError(f'There is no room on the disk for {file}; {stays}. Make room, or take another folder.') from None
 
 # %% ../nbs/lib/checks.ipynb #ck160002
 def _item_names(items) -> list:

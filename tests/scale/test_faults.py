@@ -68,3 +68,38 @@ def test_without_torchrun_a_kill_is_told_too():
     (code, out), (killed, _) = map(end, programs)
     assert code and killed == -9
     assert said(out) == ['RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?']
+
+# ------------------------------------------------------------------ a full disk
+
+@pytest.fixture
+def tiny_disk(tmp_path, monkeypatch):
+    "Files of more than 20 000 bytes find no room: the operating system says so in the middle of writing."
+    resource = pytest.importorskip('resource')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try: yield tmp_path
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+def learner_in(folder):
+    from course_lib.all import BCEWithLogitsLossFlat, DataLoader, DataLoaders, Learner, nn, torch
+    items = [(torch.zeros(100), torch.zeros(100))]*4
+    return Learner(DataLoaders(DataLoader(items, 2), DataLoader(items, 2), path=folder), nn.Linear(100, 100),
+                   BCEWithLogitsLossFlat())
+
+def test_full_disk(tiny_disk):
+    learn = learner_in(tiny_disk)
+    with pytest.raises(OSError, match=r'no room on the disk for .*big.pth; nothing is half written'): learn.save('big')
+    assert list((tiny_disk/'models').iterdir()) == []
+
+def test_full_disk_leaves_what_was_there(tiny_disk):
+    learn = learner_in(tiny_disk)
+    (tiny_disk/'models').mkdir()
+    (tiny_disk/'models/big.pth').write_bytes(b'before')
+    with pytest.raises(OSError, match='what it held before is still there'): learn.save('big')
+    assert (tiny_disk/'models/big.pth').read_bytes() == b'before' and len(list((tiny_disk/'models').iterdir())) == 1
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    learn = learner_in(tmp_path)
+    (tmp_path/'models').write_text('a file')
+    with pytest.raises(OSError) as e: learn.save('big')
+    assert 'no room' not in str(e.value)
