@@ -59,7 +59,8 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_same_everywhere', 'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
+import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -2626,4 +2627,4 @@ def check_options(cls, given:dict, caller:str):
     if odd is None: return
     near = difflib.get_close_matches(odd, known, 1)
     raise TypeError(f"{caller} takes no `{odd}`{f'; do you mean `{near[0]}`?' if near else '.'} "
-                    f"What it does not know itself it gives to torch's {cls.__name__}, which takes: {', '.join(known)}.")
+                    f"What it does not know it gives to torch's {cls.__name__}, which takes: {', '.join(known)}.")

@@ -222,7 +222,8 @@ def export(self:Learner,
     Predictor(self.model, d)
     if rank_distrib(): return file # of several processes the first one writes
     weights = {k: v.detach().cpu().contiguous().clone() for k,v in self.model.state_dict().items()}
-    with naming_full_disk(file), atomic_write(file) as tmp: save_file(weights, tmp, {'format': 'pt', 'course_lib': json.dumps(d)})
+    notes = {'format': 'pt', 'course_lib': json.dumps(d)}
+    with naming_full_disk(file), atomic_write(file) as tmp: save_file(weights, tmp, notes)
     return file
 
 # %% ../nbs/14_export.ipynb #30e3cf2f

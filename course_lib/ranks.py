@@ -47,8 +47,8 @@ def _meet(timeout):
         kind = RankFailed if 'reset by peer' in str(e) else RuntimeError # somebody else is there, and rank 0 says so
         raise kind(f'Rank {rank_distrib()} cannot reach {where}, where all are to meet: {str(e)[:200]}') from None
 
-def _taken(where): return (f'The processes cannot meet at {where}: another program uses this port. Take another one, as '
-                           'in `torchrun --master-port=29501`, or let `torchrun --standalone` find one.')
+def _taken(where): return (f'The processes cannot meet at {where}: another program uses this port. Take another one, '
+                           'as in `torchrun --master-port=29501`, or let `torchrun --standalone` find one.')
 
 # %% ../nbs/lib/ranks.ipynb #rk00000d
 def start_ranks(

@@ -1,9 +1,8 @@
 "What one process does alone, and several do together: each scenario is run by all of them, and gives what it found."
-import io, os, sys, warnings
+import io, sys, warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from course_lib.all import *
-from course_lib.ranks import of_all_ranks
 
 N_TRAIN, N_VALID, GLOBAL_BS = 53, 23, 12 # sizes that neither 2 nor 3 divides
 HERE = {} # the folder for files, the same for all processes

@@ -1,4 +1,4 @@
-"One process with a batch, and several with parts of it, come to the same: weights, tables, predictions, each item once."
+"One process with a batch, and several with parts of it, come to the same; and each item is seen once."
 import itertools
 import pytest, torch
 from course_lib.all import DataLoader, DistributedDL, set_seed
@@ -57,9 +57,9 @@ def test_rank_0_goes_first(found, n):
 SAID = dict(
     few='ValueError: {n} processes are to share 1 training items: some would never have one',
     number='ValueError: The processes differ in their training items: rank 0 has 50, and rank 1 has 51',
-    files="ValueError: The processes differ in their training items: number 3 is '3.jpg' on rank 0, and '4.jpg' on rank",
+    files="ValueError: The processes differ in their training items: number 3 is '3.jpg' on rank 0, and '4.jpg' on",
     batches="ValueError: The processes differ in their batch sizes: number 0 is 'bs=4' on rank 0, and 'bs=5' on rank 1",
-    model="ValueError: The processes differ in their tensors of the model: number 2 is '1.weight [8, 8]' on rank 0, and",
+    model="ValueError: The processes differ in their tensors of the model: number 2 is '1.weight [8, 8]' on rank 0",
     checkpoint='other.pth do not fit this model: 0.weight is missing',
     timeout='ValueError: timeout=-1: seconds are expected', option='no_such_option')
 
@@ -78,11 +78,13 @@ def test_one_process_goes_on(found):
 
 # ------------------------------------------------------------------ parts
 
-@pytest.mark.parametrize('n, bs, n_ranks, drop_last', [*itertools.product((7, 12, 13, 24), (1, 2, 4), (1, 2, 3), (0, 1))])
+SIZES = [*itertools.product((7, 12, 13, 24), (1, 2, 4), (1, 2, 3), (False, True))]
+
+@pytest.mark.parametrize('n, bs, n_ranks, drop_last', SIZES)
 def test_each_item_once(n, bs, n_ranks, drop_last):
     "In training and in validation; all ranks make the same number of steps, and the parts of a step are its items."
     items = torch.arange(n)
-    train, valid = DataLoader(items, bs, shuffle=True, drop_last=bool(drop_last)), DataLoader(items, bs)
+    train, valid = DataLoader(items, bs, shuffle=True, drop_last=drop_last), DataLoader(items, bs)
     steps = []
     for rank in range(n_ranks):
         set_seed(1)
