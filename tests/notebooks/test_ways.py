@@ -1,0 +1,136 @@
+"The course map of the index: it agrees with the chapters, and none of the three ways needs a chapter outside of it."
+import re
+import pytest
+import readme # tools/
+from tests.helpers import CHAPTERS, NBS, NOTEBOOKS, ROOT, code, name, prose
+
+INDEX = NBS/'index.ipynb'
+WAYS = 'everything', 'in an hour', 'the book' # columns of the map, with minutes; the first one is called "minutes" there
+
+def chapter_numbers(text):
+    "The chapters that a text names: `03`, `02 to 04`."
+    text = re.sub(r'\b(\d\d) to (\d\d)\b', lambda m: ' '.join(f'{n:02}' for n in range(int(m[1]), int(m[2]) + 1)), text)
+    return set(re.findall(r'\b\d\d\b', text))
+
+def section(title):
+    found = re.search(rf'^## {title}\n(.*?)(?=^## |\Z)', prose(INDEX), re.DOTALL | re.MULTILINE)
+    assert found, f'the index has no section {title!r}'
+    return found[1]
+
+def course_map():
+    "{number of a chapter: (the chapters it needs, {way: minutes})}; `this page` and `together` are rows as well."
+    rows = {}
+    for line in re.findall(r'^\| (?!chapter)(.*) \|$', section('The course map'), re.MULTILINE):
+        title, _, needs, *minutes = [o.strip() for o in line.split('|')]
+        number = re.match(r'\[?(\d\d|this page|together)', title)
+        rows[number[1]] = chapter_numbers(needs), {w: int(o) for w,o in zip(WAYS, minutes) if o}
+    return rows
+
+def of(way): return [n for n,(_,minutes) in course_map().items() if n.isdigit() and way in minutes]
+def whole(way):
+    "The chapters that are read whole; where a way goes through a part only, its text links to a section."
+    parts = re.search(rf'^- \*\*{way}(?:\'s chapter)?\*\*(.*)$', section('The course map'), re.MULTILINE | re.IGNORECASE)
+    return [n for n in of(way) if not re.search(rf'{n}_\w+\.ipynb#', parts[1] if parts else '')]
+
+def needs(nb):
+    "What the head of a chapter says it needs; what it borrows and says again where it is used is not counted."
+    said = re.search(r'You need\b(.*)$', prose(nb).split('\n## ')[1], re.MULTILINE)
+    parts = re.split(r'[;.] ', said[1]) if said else []
+    return chapter_numbers(' '.join(o for o in parts if 'where it is used' not in o))
+
+each_way = pytest.mark.parametrize('way', WAYS)
+
+@each_way
+def test_a_way_needs_nothing_outside_of_it(way):
+    had = set()
+    for n in of(way):
+        if n in whole(way): assert course_map()[n][0] <= had, f'{n} needs {course_map()[n][0] - had}, which come later or never'
+        had.add(n)
+
+@pytest.mark.slow
+@each_way
+def test_nor_do_the_heads_of_its_chapters(way):
+    had = set()
+    for n in of(way):
+        nb = next(NBS.glob(f'{n}_*.ipynb'))
+        if n in whole(way): assert needs(nb) <= had, f'by its head {n} needs {needs(nb) - had}, which come later or never'
+        had.add(n)
+
+def test_what_is_read_in_part_begins_without_the_others():
+    "In an hour: chapters read from their beginning to a section, whose heads promise that this needs nothing else."
+    parts = [n for n in of('in an hour') if n not in whole('in an hour')]
+    assert parts == ['03', '06']
+    for n in parts:
+        assert 'nothing but [the index](index.ipynb)' in prose(next(NBS.glob(f'{n}_*.ipynb'))).split('\n## ')[1], n
+
+def test_everything_is_everything(): assert of('everything') == [nb.stem[:2] for nb in CHAPTERS]
+
+@each_way
+def test_minutes_add_up(way):
+    rows = course_map()
+    total = sum(minutes.get(way, 0) for n,(_,minutes) in rows.items() if n != 'together')
+    assert rows['together'][1][way] == total
+    hours = re.search({'everything': r'\*\*Everything\*\* takes about (\d+) hours', 'in an hour': r'In an (hour)',
+                       'the book': r"\*\*The book's chapter\*\*, in about (\d+) hours"}[way], section('The course map'))[1]
+    assert round(total/60) == (1 if hours == 'hour' else int(hours))
+
+def test_drawing_says_the_same():
+    drawn = {n: int(minutes) for c in code(INDEX) for n,minutes in re.findall(r"'(\d\d) [^']*': \(\d, \d, (\d+),", c.text)}
+    rows = {n: minutes['everything'] for n,(_,minutes) in course_map().items() if n.isdigit() and n != '17'} # an appendix
+    assert drawn == rows
+
+# ------------------------------------------------------------------ what the heads say
+
+HOURS = {'a quarter of an hour': 15, 'half an hour': 30, 'three quarters of an hour': 45, 'an hour and a half': 90, 'an hour': 60,
+         'two and a half hours': 150, 'two hours': 120, 'three and a half hours': 210, 'three hours': 180, 'four hours': 240}
+
+def minutes_said(nb):
+    "How long the head of a chapter says it takes to work through; its parts added."
+    sentences = re.findall(r'[^.]*\btakes? [^.]*to work through[^.]*', prose(nb).split('\n## ')[1])
+    text = re.split(r'\btakes? ', ' '.join(sentences), maxsplit=1)[-1] # what comes before says how long the cells run
+    total = 0
+    for words,n in HOURS.items():
+        total += n*len(re.findall(rf'\b{words}\b', text))
+        text = re.sub(rf'\b{words}\b', '', text)
+    return total + sum(map(int, re.findall(r'\b(\d+) minutes', text)))
+
+@pytest.mark.slow
+@pytest.mark.parametrize('nb', CHAPTERS, ids=name)
+def test_map_agrees_with_the_head(nb):
+    needed, minutes = course_map()[nb.stem[:2]]
+    if minutes_said(nb): assert minutes['everything'] == minutes_said(nb), 'change the row of the map, its sums and the drawing'
+    if 'You need' in prose(nb).split('\n## ')[1]: assert needed == needs(nb), 'change the row of the map'
+
+# ------------------------------------------------------------------ glossary, and links into pages
+
+def anchors(nb):
+    "Of the headings of a notebook, as JupyterLab makes them: the text as it is read, with dashes for blanks."
+    titles = re.findall(r'^#+ (.*)$', re.sub(r'```.*?```', '', prose(nb), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r'\]\([^)]*\)|[`*\[]', '', o).strip().replace(' ', '-') for o in titles}
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
+def test_links_lead_to_headings(nb):
+    text = re.sub(r'```.*?```|`[^`\n]*`', '', prose(nb), flags=re.DOTALL)
+    for file,heading in re.findall(r'\]\(((?!\w+:)[^)\s#]*\.ipynb)?#([^)\s]+)\)', text):
+        page = nb.parent/file if file else nb
+        assert heading in anchors(page), (f'{file}#{heading} leads to the top only: JupyterLab makes the anchor of the text '
+                                          f'of a heading, with its capitals and with dashes for blanks')
+
+def test_links_of_readme_lead_to_headings():
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    assert set(re.findall(r'\]\(#([^)\s]+)\)', text)) <= {readme.anchor(o) for o in re.findall(r'^#+ (.*)$', text, re.MULTILINE)}
+
+def glossary():
+    lines = re.findall(r'^\| (?!term)([^|]+) \| ([^|]+) \| \[(\d\d)\]\((\d\d_\w+\.ipynb)\) \|$', section('Glossary'), re.MULTILINE)
+    assert len(lines) == len(re.findall(r'^\|', section('Glossary'), re.MULTILINE)) - 2, 'a row of another form'
+    return lines
+
+def test_glossary_is_in_order():
+    terms = [term.lower() for term,*_ in glossary()]
+    assert terms == sorted(terms) and len(set(terms)) == len(terms)
+
+def test_glossary_leads_to_chapters_that_have_the_term():
+    for term,_,n,file in glossary():
+        assert file.startswith(n) and (NBS/file).exists()
+        words = [o for o in re.split(r' and | \(|\)', term.lower()) if o]
+        assert any(re.sub('s$', '', o) in prose(NBS/file).lower() for o in words), f'{file} does not speak of {term}'
