@@ -104,9 +104,10 @@ def test_map_agrees_with_the_head(nb):
 # ------------------------------------------------------------------ glossary, and links into pages
 
 def anchors(nb):
-    "Of the headings of a notebook, as JupyterLab makes them: the text as it is read, with dashes for blanks."
+    "Of the headings of a notebook, as JupyterLab makes them: the text as it is read, with dashes for blanks; and its own."
     titles = re.findall(r'^#+ (.*)$', re.sub(r'```.*?```', '', prose(nb), flags=re.DOTALL), re.MULTILINE)
-    return {re.sub(r'\]\([^)]*\)|[`*\[]', '', o).strip().replace(' ', '-') for o in titles}
+    own = re.findall(r'<a id="([\w-]+)"></a>', prose(nb))
+    return {re.sub(r'\]\([^)]*\)|[`*\[]', '', o).strip().replace(' ', '-') for o in titles} | {*own}
 
 @pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
 def test_links_lead_to_headings(nb):
