@@ -10,7 +10,8 @@ __all__ = ['in_order', 'to_score', 'join_batches', 'each_loss', 'n_counted', 'as
 from .core import *
 from contextlib import nullcontext
 from .checks import check_loader, check_batches
-from .datablock import TensorMultiCategory, get_grid, show_value
+from .shown import get_grid, show_value
+from .datablock import TensorMultiCategory
 
 # %% ../nbs/lib/results.ipynb #1b886552
 def in_order(dl):
