@@ -39,7 +39,8 @@ def get_grid(n:int, nrows=None, ncols=None, figsize=None, title=None) -> list:
 # %% ../nbs/lib/shown.ipynb #5ccbae3e
 def walk(
     name,      # Of the step
-    f, value,  # The function, and what it is given
+    f,         # The function
+    value,     # What it is given
     show=tell, # Function that says in few words what came out
 ):
     "Call `f`, print what it gives, and return that. If it fails, say so, with a note on the error."
