@@ -820,7 +820,8 @@ def check_getters_of(name, getters:list, n:int) -> list:
 
 def getters_for(
     getters,      # A list of them, or `None`: those of `get_x` and `get_y`
-    get_x, get_y, # Each a function, a list of functions, or `None`
+    get_x,        # A function, a list of functions, or `None`
+    get_y,        # The same for the targets
     n:int,        # How many blocks there are
     n_inp:int,    # How many of them are inputs
 ) -> list:
