@@ -687,6 +687,13 @@ def test_text_table(capsys):
     for k,(line,row) in enumerate(zip(lines[1:], learn.recorder.values)):
         assert [float(v) for v in line.split()] == pytest.approx([k, *row], abs=1e-6)
 
+@pytest.mark.parametrize('block', ['no_bar', 'no_logging'])
+def test_silence_of_a_learner_that_shows_nothing_anyway(capsys, block):
+    "As in all processes but one of several; as in fastai."
+    learn = make().remove_cb(ProgressCallback)
+    with getattr(learn, block)() as inner: inner.fit(1)
+    assert inner is learn and capsys.readouterr() == ('', '') and not hasattr(learn, 'progress')
+
 def test_silence(capsys):
     learn = quiet(make(), 'fit', 1)
     learn.validate(); learn.get_preds()
