@@ -56,11 +56,12 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels', 'check_own_loader',
            'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
            'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'check_same_everywhere',
-           'check_some_for_each']
+           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'naming_full_disk',
+           'check_same_everywhere', 'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
+import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -2581,6 +2582,21 @@ def check_answers(
         raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
     if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")
 
+# %% ../nbs/lib/checks.ipynb #ck160006
+def _is_full(error) -> bool:
+    causes = error, error.__cause__, error.__context__
+    full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    return 'No space left' in str(error) or any(getattr(e, 'errno', None) in full for e in causes)
+
+@contextmanager
+def naming_full_disk(file):
+    "Say in one sentence that there is no room for `file`, if that is why the block fails."
+    try: yield
+    except Exception as e:
+        if not _is_full(e): raise
+        stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
+        raise OSError(f'There is no room on the disk for {file}; {stays}. Make room, or take another folder.') from None
+
 # %% ../nbs/lib/checks.ipynb #ck160002
 def _item_names(items) -> list:
     "A text for each item: its row, the place of its file below the folder of all, or what it prints."
@@ -2590,7 +2606,6 @@ def _item_names(items) -> list:
     return [os.path.relpath(o, folder) for o in items]
 
 def _seen_of(dl) -> list:
-    dl = dl if hasattr(dl, 'new') or not hasattr(dl, 'dl') else dl.dl # what goes round in `lr_find`
     ds = getattr(dl, 'dataset', None)
     items = getattr(ds, 'items', None)
     if items is not None: return _item_names(items)
@@ -2602,7 +2617,7 @@ def _names_of(dls) -> list:
 
 def _facts(learn) -> dict:
     "What must be the same in all processes, by what it is."
-    loaders = getattr(learn.dls, 'loaders', [])
+    loaders = [getattr(dl, 'dl', dl) for dl in getattr(learn.dls, 'loaders', [])] # `lr_find` goes round its `dl`
     names = 'training', 'validation', *(f'loader {k}' for k in range(2, len(loaders)))
     facts = {f'{name} items': _seen_of(dl) for name,dl in zip(names, loaders)}
     facts['classes'] = _names_of(learn.dls)
@@ -2634,3 +2649,11 @@ def check_some_for_each(learn, n_ranks:int):
     if n >= n_ranks: return
     raise ValueError(f'{n_ranks} processes are to share {n} training items: some would never have one. '
                      f'Start at most {n} (`torchrun --nproc-per-node={n}`), or give more items.')
+def check_options(cls, given:dict, caller:str):
+    "Raise `TypeError` for the first of the keywords `given` that `cls` does not take."
+    known = [k for k in inspect.signature(cls).parameters if k not in ('module', 'device_ids')]
+    odd = next((k for k in given if k not in known), None)
+    if odd is None: return
+    near = difflib.get_close_matches(odd, known, 1)
+    raise TypeError(f"{caller} takes no `{odd}`{f'; do you mean `{near[0]}`?' if near else '.'} "
+                    f"What it does not know it gives to torch's {cls.__name__}, which takes: {', '.join(known)}.")
