@@ -83,7 +83,8 @@ ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions 
     findings doctor photo scores results fits
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all
-    keywords first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
+    keywords new_items shown
+    first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
