@@ -178,7 +178,7 @@ def test_nothing_half_written(tmp_path, monkeypatch):
     good = learn.export().read_bytes()
     def full(weights, file, meta): Path(file).write_bytes(b'half'); raise OSError('No space left on device')
     monkeypatch.setattr(safetensors.torch, 'save_file', full)
-    with pytest.raises(OSError, match='no room on the disk'): learn.export()
+    with pytest.raises(OSError, match='No space'): learn.export()
     assert (tmp_path/'export.safetensors').read_bytes() == good and len(list(tmp_path.iterdir())) == 1
 
 # ---- save, load
