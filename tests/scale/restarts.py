@@ -1,4 +1,4 @@
-"A training that rank 1 does not survive, the first time: `restarts.py FOLDER`. `torchrun` starts it again."
+"A training that rank 1 does not survive, the first time: `restarts.py FOLDER [killed]`. `torchrun` starts it again."
 import os, signal, sys
 from tests.scale.scenarios import *
 
@@ -8,7 +8,7 @@ class Killed(Numbers):
     "In the second epoch of the first attempt, rank 1 is killed."
     def __getitem__(self, i):
         HERE['n'] = HERE.get('n', 0) + 1
-        first_time = os.environ.get('TORCHELASTIC_RESTART_COUNT') == '0' and len(sys.argv) > 2
+        first_time = os.environ.get('TORCHELASTIC_RESTART_COUNT') == '0' and 'killed' in sys.argv
         if first_time and rank_distrib() == 1 and HERE['n'] == 60: os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(i)
 

@@ -1,6 +1,6 @@
 "If one process fails, all end soon, and what one reads is what went wrong first. No file is half there."
 import re, socket, subprocess, sys, time
-import pytest
+import pytest, torch
 from tests.helpers import free_port
 from tests.scale.group import ENV, ROOT, end, said, start
 
@@ -63,6 +63,20 @@ def test_without_torchrun_a_kill_is_told_too():
     (code, out), (killed, _) = map(end, [alone('is_killed', rank, port) for rank in (0, 1)])
     assert code and killed == -9
     assert said(out) == ['RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?']
+
+# ------------------------------------------------------------------ going on
+
+def test_goes_on_where_it_was_killed(tmp_path):
+    "`torchrun --max-restarts` starts all anew; with `checkpoint=` they come to the same weights, bit for bit."
+    pytest.importorskip('course_lib.resume')
+    folders = [tmp_path/'killed', tmp_path/'whole']
+    for f in folders: f.mkdir()
+    programs = [start(2, '-m', 'tests.scale.restarts', f, f.name, restarts=1) for f in folders]
+    (code, out), (other, _) = map(end, programs)
+    assert (code, other) == (0, 0), out
+    assert out.count('Going on in epoch 2 of 3') == 1 # rank 0 says it
+    (weights, table), (whole, whole_table) = [torch.load(f/'end.pt', weights_only=False) for f in folders]
+    assert torch.equal(weights, whole) and table == whole_table
 
 # ------------------------------------------------------------------ a full disk
 
