@@ -2586,7 +2586,8 @@ def check_answers(
 def _is_full(error) -> bool:
     causes = error, error.__cause__, error.__context__
     full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    return any(o in str(error) for o in ('No space left', 'inline_container')) or any(getattr(e, 'errno', None) in full for e in causes)
+    said = any(o in str(error) for o in ('No space left', 'inline_container')) # the latter is torch's
+    return said or any(getattr(e, 'errno', None) in full for e in causes)
 
 @contextmanager
 def naming_full_disk(file):

@@ -97,7 +97,7 @@ def learner_in(folder):
 
 def test_full_disk(tiny_disk):
     learn = learner_in(tiny_disk)
-    with pytest.raises(OSError, match=r'no room on the disk for .*big.pth .*; nothing is half written'): learn.save('big')
+    with pytest.raises(OSError, match=r'no room .* for .*big.pth .*; nothing is half'): learn.save('big')
     assert list((tiny_disk/'models').iterdir()) == []
 
 def test_full_disk_leaves_what_was_there(tiny_disk):
