@@ -36,6 +36,7 @@ from .losses import *
 from .more_losses import *
 from .metrics import *
 from .more_metrics import *
+from .resume import Checkpoint
 from .learner import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
 from .interpretation import Interpretation, ClassificationInterpretation

@@ -86,7 +86,8 @@ def __repr__(self:DataLoader):
 
 # %% ../nbs/02_dataloaders.ipynb #07f8f1b8
 @patch
-def _positions(self:DataLoader):
+def positions(self:DataLoader) -> list:
+    "The positions of a new epoch, batch by batch."
     order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
     return [order[k*self.bs:(k+1)*self.bs] for k in range(len(self))]
 
@@ -108,7 +109,7 @@ def _batch(self:DataLoader, idxs, samples):
 @patch
 def _batches(self:DataLoader):
     seed = torch.randint(2**63-1, ()).item()
-    positions = self._positions()
+    positions = self.positions()
     with closing(load_ahead(partial(self._load, seed), positions, self.num_workers)) as loaded:
         for idxs, samples in zip(positions, loaded): yield self._batch(idxs, samples)
 

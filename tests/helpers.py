@@ -14,7 +14,7 @@ ORDER = """cores memory core checks tables first_batch ahead draws decode fused 
     precision downloads datasets
     findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders keywords datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
-    metrics more_metrics results fits learner layers tta interpretation
+    metrics more_metrics results fits resume learner layers tta interpretation
     schedules rates tracking transfer augment regression export bears
     sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
 
