@@ -17,10 +17,11 @@ PY := .venv/bin/python
 help:
 	@echo 'make lab         make .venv if it is missing, draw the sample data, copy the chapters to work/ and open them'
 	@echo 'make lab DIR=nbs the chapters themselves, for those who change the course'
-	@echo 'make test        modules equal to the notebooks, notebooks clean, style (ruff), all notebooks run, pytest'
+	@echo 'make test        modules equal to the notebooks, notebooks clean, style (ruff), spelling (codespell),'
+	@echo '                 all notebooks run, pytest'
 	@echo 'make test NB=05  the same for one notebook (05, losses, lib/core): it runs, and of the tests those that'
 	@echo '                 name it, and those in the test files that use its names most'
-	@echo 'make quick       in about a minute: modules, notebooks and style as above, the notebooks that do not train,'
+	@echo 'make quick       in about a minute: modules, notebooks, style, spelling as above, the notebooks that do not train,'
 	@echo '                 and the form of all (tests/notebooks)'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'

@@ -38,6 +38,7 @@ from .metrics import *
 from .more_metrics import *
 from .resume import Checkpoint
 from .learner import *
+from .precision import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`
 from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *

@@ -6,18 +6,17 @@
 __all__ = ['event_names', 'Callback', 'CancelBackwardException', 'CancelStepException', 'CancelBatchException',
            'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'Adam', 'SGD',
            'params', 'trainable_params', 'bn_bias_params', 'Learner', 'place', 'per_group', 'Recorder',
-           'ProgressCallback', 'TerminateOnNaNCallback', 'GatherPredsCallback', 'MixedPrecision', 'LossScaler']
+           'ProgressCallback', 'TerminateOnNaNCallback', 'GatherPredsCallback']
 
 # %% ../nbs/07_learner.ipynb #84b74818
 import time, warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from fastcore.basics import camel2snake
 from .core import *
 from .checks import *
 from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
 from .memory import give_back
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
-from .precision import half_inside
 from .losses import activation_for, decodes_for
 from .scores import add_batch, value_of
 from .metrics import column_heads, mk_metric
@@ -681,57 +680,6 @@ def show_results(self:Learner, ds_idx=1, dl=None, max_n=9, shuffle=True, nrows=N
     dl = fitting(self, check_loader(self.dls, ds_idx) if dl is None else dl).new(shuffle=shuffle, drop_last=False)
     pairs = self._true_and_decided(dl, max_n)
     draw_results(pairs, nrows, ncols, figsize)
-
-# %% ../nbs/07_learner.ipynb #6ae7d7fa
-class MixedPrecision(Callback):
-    "The model computes in 16 bits where that is safe; weights, loss and optimiser stay in float32. As in fastai."
-    def __init__(self,
-        dtype:torch.dtype=torch.bfloat16, # Or `torch.float16`, together with a `LossScaler`
-    ):
-        self.dtype, self.half = dtype, ExitStack()
-
-    def before_batch(self): self.half.enter_context(half_inside(self.model, self.device, self.dtype))
-    def after_pred(self): self.half.close()
-    def after_cancel_batch(self): self.half.close()
-    def after_cancel_validate(self): self.half.close()
-    def after_fit(self): self.half.close()
-
-# %% ../nbs/07_learner.ipynb #f15e7360
-class LossScaler(Callback):
-    "A larger loss before `backward`, and smaller gradients after it, so that float16 does not lose the small ones."
-    order = 1000 # a step is made when all others have looked at the gradients
-    def __init__(self, device:str='cuda'): self.scaler = torch.amp.GradScaler(device)
-    def before_backward(self): self.learn.loss_grad = self.scaler.scale(self.loss_grad)
-    def after_backward(self): self.scaler.unscale_(self.opt)
-    def before_step(self):
-        self.scaler.step(self.opt)
-        raise CancelStepException
-    def after_step(self): self.scaler.update()
-    def state_dict(self): return self.scaler.state_dict()
-    def load_state_dict(self, state:dict): self.scaler.load_state_dict(state)
-
-# %% ../nbs/07_learner.ipynb #cc7a2241
-@patch
-def to_fp32(self:Learner):
-    "Compute in float32, the default; undoes `to_bf16` and `to_fp16`."
-    return self.remove_cb([MixedPrecision, LossScaler])
-
-# %% ../nbs/07_learner.ipynb #8097d575
-@patch
-def to_bf16(self:Learner):
-    """Run the model in bfloat16 where that is safe.
-
-    Weights, loss and optimiser stay float32, and depthwise convolutions on a CPU."""
-    return self.to_fp32().add_cb(MixedPrecision(torch.bfloat16))
-
-# %% ../nbs/07_learner.ipynb #417a9d7f
-@patch
-def to_fp16(self:Learner):
-    "Run the model in float16 with a scaled loss, on CUDA; elsewhere warn, and use bfloat16."
-    if self.device.type == 'cuda': return self.to_fp32().add_cbs([MixedPrecision(torch.float16), LossScaler()])
-    warnings.warn(f"Training in float16 needs CUDA, but this learner is on the {self.device.type}: "
-                  "it uses bfloat16 instead.", stacklevel=2)
-    return self.to_bf16()
 
 # %% ../nbs/07_learner.ipynb #4531896f
 @patch

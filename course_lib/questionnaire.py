@@ -12,6 +12,7 @@ from .quiz import *
 from .lasting import *
 from .terminal import *
 from .questions import questions
+from .exercises import *
 
 # %% ../nbs/13_questionnaire.ipynb #cc73abd8
 _quiz = Quiz(questions)
@@ -23,20 +24,21 @@ def ask(
     return _quiz.ask(n)
 
 def check(
-    n,                 # The question's number, or the letter of a project
+    n,                 # The question's number, the letter of a project, or an exercise of a chapter, as '06.2'
     answer=...,        # A function, a tuple of values, a letter, or the numbers of the points that hold
     *more,             # The other values, if the brackets of a tuple were forgotten
     strict:bool=False, # Raise `TryAgain` for anything but a pass?
 ) -> Card:
     "Judge `answer`: PASS, or TRY AGAIN with what the mistake means."
+    if is_exercise(n): return judge_exercise(n, (answer, *more) if more else answer, strict)
     return _quiz.check(n, answer, *more, strict=strict)
 
 # %% ../nbs/13_questionnaire.ipynb #9a848d90
 def hint(
-    n, # The question's number, or the letter of a project
+    n, # The question's number, the letter of a project, or an exercise of a chapter, as '06.2'
 ) -> Card:
     "The next hint for question `n`; each call says more."
-    return _quiz.hint(n)
+    return hint_to_exercise(n) if is_exercise(n) else _quiz.hint(n)
 
 def solution(
     n, # The question's number, or the letter of a project

@@ -64,12 +64,16 @@ def _bound_by(line):
 
 # %% ../nbs/lib/sandbox.ipynb #6b5bfdb9
 def is_blank(answer) -> bool:
-    "Is this `...`, or a function that still does nothing but `...`?"
+    "Is this `...`, or a function or a class that still holds nothing but `...`?"
     if answer is ...: return True
     if isinstance(answer, str): return answer.strip() in ('', '...')
     if isinstance(answer, (tuple, list)): return any(o is ... for o in answer)
+    if isinstance(answer, type): return set(vars(answer)) <= _in_every_class
     code = getattr(answer, '__code__', None)
     return isinstance(code, types.CodeType) and _does_nothing(code)
+
+_in_every_class = set(vars(type('Empty', (), {'__module__': ''}))) | {'__qualname__', '__firstlineno__',
+                                                                     '__static_attributes__'}
 
 def _does_nothing(code):
     "Does this code return `...`, or `None` as an empty `def` does, and nothing before?"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['keep_types', 'item_at', 'for_each', 'read_once', 'each_once', 'is_whole', 'place_of', 'table_column', 'entry',
-           'as_text', 'split_labels']
+           'as_text', 'split_labels', 'each_item', 'values_of', 'look_at_each', 'first_values']
 
 # %% ../nbs/lib/tables.ipynb #56d437cf
 import gc
@@ -120,3 +120,33 @@ def split_labels(v, delim:str) -> list:
     if isinstance(v, str): return check_no_list(v).split(delim)
     if isinstance(v, (list, tuple, set, frozenset, np.ndarray, L)): return list(v)
     return as_text(check_delimited(v, delim)).split(delim)
+
+# %% ../nbs/lib/tables.ipynb #9eaae226
+def each_item(f, items, at=None) -> list:
+    "`f` of each item, or of those at the positions `at`. An error gets a note with the item's position."
+    out, at = [], range(len(items)) if at is None else at
+    with noting(lambda: f'This happened at item {at[len(out)]}, when the datasets were built.'):
+        for_each(lambda item: out.append(f(item)), items, at)
+    return out
+
+# %% ../nbs/lib/tables.ipynb #809aa6f3
+def values_of(f, items, at) -> dict:
+    "What `f` makes of the items at the positions `at`, by position."
+    if hasattr(f, 'of_table') and hasattr(items, 'columns'):
+        try: return dict(zip(at, f.of_table(items.iloc[at])))
+        except Exception: pass # row by row the error names its row
+    def one(item):
+        with noting(about_function, f, item): return f(item)
+    return dict(zip(at, each_item(one, items, at)))
+
+def look_at_each(look, values, at):
+    "Call `look`, which raises what it objects to, with the values at the positions `at`."
+    try: each_once(look, map(values.__getitem__, at)) # fails for a table: its rows are all new
+    except Exception: each_item(look, values, at) # one by one the error names its item
+
+# %% ../nbs/lib/tables.ipynb #cf5c97f5
+def first_values(columns, items, at) -> dict:
+    "For each of these columns of a `Datasets` what its first function makes of the rows of a table, by position."
+    is_table = hasattr(items, 'columns')
+    readers = [c for c in columns if is_table and c.n_looking() > 1 and not hasattr(c.fns[0], 'of_table')]
+    return dict(zip(readers, read_once([c.fns[0] for c in readers], items, at))) if readers else {}

@@ -1,5 +1,5 @@
-"What several tests use: notebooks as lists of cells, modules as trees, a free port."
-import ast, builtins, json, socket
+"What several tests use: notebooks as lists of cells, modules as trees, a free port, make."
+import ast, builtins, json, os, socket, subprocess
 from pathlib import Path
 import pytest
 
@@ -11,12 +11,12 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
 # Modules import only those that stand before them.
 ORDER = """cores memory core checks tables first_batch ahead draws decode fused functions progress checkpoint
-    precision downloads datasets
-    findings drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
+    downloads datasets
+    findings sketch drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders keywords datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
-    metrics more_metrics results fits resume learner layers tta interpretation
+    metrics more_metrics results fits resume learner precision layers tta interpretation
     schedules rates tracking transfer augment regression export bears
-    sandbox cards worker quiz lasting terminal questions questionnaire copies study all""".split()
+    sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."
@@ -126,3 +126,11 @@ def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+# ------------------------------------------------------------------ make
+
+def run_make(*words, cwd=ROOT):
+    "`make`, as from a terminal: the tests may be run by a make themselves, whose settings must not reach this one."
+    outer = 'PYTHON', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'MAKEOVERRIDES'
+    clean = {k: v for k,v in os.environ.items() if k not in outer}
+    return subprocess.run(['make', *words], cwd=cwd, capture_output=True, encoding='utf-8', env=clean)

@@ -13,9 +13,12 @@ import nbformat
 from pathlib import Path
 from nbdev.clean import nbdev_clean
 from nbdev.doclinks import nbdev_export
+FOLDED = {'jupyter': {'source_hidden': True}, 'tags': ['hide-input']} # in JupyterLab, and on a page
 nbdev_clean()
 for p in Path('nbs').rglob('*.ipynb'):
-    nbformat.write(nbformat.read(p, as_version=4), p) # line by line, as Jupyter saves
+    nb = nbformat.read(p, as_version=4)
+    for c in nb.cells: c.metadata = FOLDED if c.source.startswith('#| code-fold: true') else {}
+    nbformat.write(nb, p) # line by line, as Jupyter saves
 nbdev_export()
 """
 

@@ -1,6 +1,6 @@
 """Check the course, as continuous integration does; `make test` in systems that have no make.
 
-    python tools/test.py            modules equal to the notebooks, notebooks clean, style, all notebooks run, pytest
+    python tools/test.py            modules equal to the notebooks, notebooks clean, style, spelling, notebooks, pytest
     python tools/test.py 05         the same for one notebook, and of the tests those that concern it
     python tools/test.py --quick    in about a minute, all that does not train
 
@@ -17,6 +17,7 @@ def steps(wish=''):
     quick = wish == '--quick'
     yield ['tools/check.py']
     yield ['-m', 'ruff', 'check', '--quiet']
+    yield ['tools/spelling.py']
     yield ['-m', 'course_lib.samples']
     yield ['tools/notebooks.py', *([wish] if wish else [])]
     yield ['-m', 'pytest', *(['tests/notebooks', '-m', 'not slow'] if quick else ['tests', '--nb=' + wish]), '-q']

@@ -8,6 +8,7 @@ from torch import nn
 from course_lib.core import *
 from course_lib.dataloaders import *
 from course_lib.learner import *
+from course_lib.precision import *
 from course_lib.schedules import *
 from course_lib.tracking import *
 from course_lib.transfer import * # fine_tune

@@ -183,8 +183,13 @@ def test_blank():
     def c(x): "words"
     def d(x): return None
     def e(x): return x
-    assert [is_blank(o) for o in (..., a, b, c, d, '...', ' ', (1, ...), [...])] == [True]*9
-    assert not any(is_blank(o) for o in (e, 0, None, 'a', (), [], len, lambda x: 0))
+    class A: ...
+    class B(list): ...
+    class C:
+        def __len__(self): return 0
+    class D: n = 1
+    assert [is_blank(o) for o in (..., a, b, c, d, A, B, '...', ' ', (1, ...), [...])] == [True]*11
+    assert not any(is_blank(o) for o in (e, C, D, C(), 0, None, 'a', (), [], len, lambda x: 0))
 
 # ---------------------------------------------------------------- comparing
 

@@ -4,7 +4,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 import container, env, lock # tools/
-from tests.helpers import MODULES, ROOT, code, name, quiz, tree
+from tests.helpers import MODULES, ROOT, code, name, quiz, run_make, tree
 
 SETTINGS = lock.settings()
 def workflow(): return (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
@@ -63,9 +63,7 @@ def test_venv_that_does_not_fit_is_made_anew(venv, case):
 @pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
 @pytest.mark.parametrize('wish,said', [([], ''), (['PYTHON=python3'], ' --this')])
 def test_a_python_that_is_asked_for_is_taken(wish, said):
-    clean = {k: v for k,v in os.environ.items() if k != 'PYTHON'}
-    run = subprocess.run(['make', '-n', 'env', *wish], cwd=ROOT, capture_output=True, encoding='utf-8', env=clean)
-    assert run.stdout.strip().endswith(f'tools/env.py{said}')
+    assert run_make('-n', 'env', *wish).stdout.strip().endswith(f'tools/env.py{said}')
 
 def test_what_make_test_does_is_in_one_place():
     "`python tools/test.py` does it, with make and without."

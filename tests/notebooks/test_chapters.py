@@ -1,7 +1,9 @@
 "The form of a chapter, and its exercises: each solution passes the check in its cell; a wrong answer and none do not."
 import ast, json, os, re, subprocess, sys, types
+from functools import partial
 from pathlib import Path
 import pytest
+from course_lib.questionnaire import check
 from tests.helpers import CHAPTERS, ROOT, cells, code, numbered, prose
 
 def section(nb, title):
@@ -51,7 +53,6 @@ class Exercise:
         assert at is not None, f'this starter has no place for an answer:\n{starter}'
         self.head, rest = '\n'.join(lines[:at+1]), lines[at+1:]
         self.check = '\n'.join(re.sub(r'^# ?', '', line) for line in rest)
-        self.guarded = bool(re.search(r'is not (\.\.\.|None)', self.check))
         self.solution = code_in(solution)
 
     @property
@@ -87,20 +88,43 @@ def asked(nb):
     assert asks == checks and len(set(asks)) == len(asks)
     return asks
 
+# An exercise stands after the section that it belongs to: a heading, a task, a folded check, a starter, a solution
+
+HEAD = re.compile(r'^### Exercise (\d\d\.\d+)(?: · question (\d+))? · (●●●|●●○|●○○) · (\d+) minutes?$', re.MULTILINE)
+HINTED = re.compile(r"^#\| code-fold: true\n@exercise\('(\d\d\.\d+)'", re.MULTILINE)
+
+def parts(nb):
+    "For each exercise of a chapter: what its heading says, and the texts of its cells, as pairs of kind and text."
+    found = []
+    for c in cells(nb):
+        head = None if c.is_code else HEAD.search(c.text)
+        if head: found.append((head, []))
+        elif not c.is_code and re.search(r'^#{2,3} ', c.text, re.MULTILINE): found.append((None, []))
+        if found: found[-1][1].append((c.is_code, c.text))
+    return [o for o in found if o[0]]
+
+def old_form(nb): return '\n## Try it' in prose(nb)
+
 @each_teaching
-def test_every_exercise_has_a_folded_solution_or_is_checked(nb):
-    whole = '\n\n'.join(f'CODE {c.text}' if c.is_code else c.text for c in cells(nb))
-    try_it = re.search(r'^## Try it\n(.*?)(?=^## )', whole, re.DOTALL | re.MULTILINE)[1]
-    _, *parts = re.split(r'^\*\*(\d+)\.', try_it, flags=re.MULTILINE)
-    numbers, texts = [int(n) for n in parts[::2]], parts[1::2]
-    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= 2
-    for text in texts:
-        folded = text.count('<details><summary>Solution</summary>')
-        checked = re.search(r'^(CODE )?check\(\d+, ', text, re.MULTILINE)
-        assert folded == text.count('</details>') and (folded == 1 or (folded == 0 and checked)), text[:80]
-    for _,e in exercises(nb):
-        ast.parse(e.check)
-        ast.parse(e.solution or '')
+def test_exercises_stand_where_their_section_ends(nb):
+    if old_form(nb): pytest.skip('its exercises are still at the end')
+    heads = [head for head,_ in parts(nb)]
+    assert len(re.findall(r'^#+ +Exercise', prose(nb), re.MULTILINE)) == len(heads), 'a heading of another form'
+    assert [h[1] for h in heads] == [f'{nb.stem[:2]}.{k}' for k in range(1, len(heads) + 1)] and len(heads) >= 2
+    sections = re.split(r'^## ', prose(nb), flags=re.MULTILINE)
+    assert sum(bool(HEAD.search(o)) for o in sections) >= 2, 'all in one section'
+
+@each_teaching
+def test_every_exercise_is_checked_and_has_hints_and_a_folded_solution(nb):
+    for head,body in parts(nb):
+        code_cells, text = [t for is_code,t in body if is_code], '\n'.join(t for is_code,t in body if not is_code)
+        if head[2]:
+            assert any(t.startswith(f'ask({head[2]})') for t in code_cells), head[0]
+            continue
+        assert [m[1] for t in code_cells if (m := HINTED.match(t))] == [head[1]], f'{head[0]}: one folded check'
+        starters = [t for t in code_cells if t.splitlines()[-1].startswith(f"check('{head[1]}', ")]
+        assert len(starters) == 1 and PLACE.search(starters[0]), f'{head[0]}: one starter, with the check at its end'
+        assert text.count('<details><summary>Solution</summary>') == text.count('</details>') == 1, head[0]
 
 @each_teaching
 def test_questions_are_asked_where_they_are_taught(nb):
@@ -129,11 +153,12 @@ SKIP = 'nbdev_export()', 'eval: false', 'matplotlib_inline' # the last one would
 
 def problems_of(e, scope):
     "What is wrong with an exercise, where the names of `scope` are known."
+    scope = {**scope, 'check': partial(scope.get('check', check), strict=True)} # an answer that does not pass raises
     if e.solution:
         try: exec('\n'.join([e.head, e.solution, e.check]), {**scope})
         except Exception as err: yield f'the solution fails: {type(err).__name__}: {err}'
-    kind, wrong = ('a wrong answer', e.wrong) if e.guarded else ('the starter', e.head)
-    if e.check.strip() and not fails(f'{wrong}\n{e.check}', scope): yield f'the check also passes {kind}'
+    for kind,given in ('a wrong answer', e.wrong), ('the starter', e.head):
+        if e.check.strip() and not fails(f'{given}\n{e.check}', scope): yield f'the check also passes {kind}'
 
 def verify(nb):
     "Run a chapter up to each exercise. Returns what is wrong with them, and how many solutions were run."

@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 import readme # tools/
 from course_lib import study
 from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports,
-                           module, name, ours, outputs, printed, prose)
+                           module, name, ours, outputs, printed, prose, run_make)
 
 def settings():
     cfg = configparser.ConfigParser(delimiters=['='])
@@ -79,11 +79,11 @@ def test_public_name(everything, o): assert o in everything
 def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
-ROOMS = '''cores memory checks ahead draws decode fused functions progress checkpoint precision downloads
+ROOMS = '''cores memory checks ahead draws decode fused functions progress checkpoint downloads
     findings doctor photo scores results fits resume
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all
-    keywords first_batch more_pictures new_pictures layers tta interpretation'''.split()
+    keywords first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
@@ -119,7 +119,7 @@ def test_chapter_has_its_parts(nb):
     if 'questionnaire' in nb.name: pytest.skip('all of it is exercises')
     text = prose(nb)
     heads = re.findall(r'^## (.*)', text, re.MULTILINE)
-    for o in 'What you will be able to do', 'Try it', 'Recap': assert o in heads
+    for o in 'What you will be able to do', 'Recap': assert o in heads
     assert '<details>' in text, 'solutions, folded'
     assert re.search(r'(minute|second)s?\b', text.split('## ')[1]), 'how long it takes to run'
     if nb.name > '02': assert re.search(r'(?i)\bquestions?\b', text.split('## ')[1]), 'which questions it answers'
@@ -280,14 +280,14 @@ def test_old_python_is_told(project):
     old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 8); '
                    "sys.path.insert(0, 'tools'); import env; env.main()\"\n")
     old.chmod(0o755)
-    run = subprocess.run(['make', 'env', f'PYTHON={old}'], cwd=project, capture_output=True, text=True)
+    run = run_make('env', f'PYTHON={old}', cwd=project)
     assert run.returncode != 0 and 'needs Python 3.11 or newer' in run.stderr and '3.8' in run.stderr
     assert not (project/'.venv').exists()
 
 @pytest.mark.skipif(not shutil.which('make'), reason='there is no make here')
 def test_second_make_installs_nothing():
     if not (ROOT/'.venv'/'.installed').exists(): pytest.skip('no environment made by make')
-    run = subprocess.run(['make', '--no-print-directory', 'env'], cwd=ROOT, capture_output=True, text=True)
+    run = run_make('env')
     assert (run.returncode, run.stdout) == (0, '')
 
 @pytest.mark.parametrize('env,screen', [
