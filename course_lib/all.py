@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/index.ipynb #e0acd4bf
 from .core import * # first: it has settings that torch reads when it is loaded
 from .cores import n_cores
+from .ranks import distrib_barrier, num_distrib, rank0_first, rank_distrib
 import math
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from .interpretation import Interpretation, ClassificationInterpretation
 from .schedules import *
 from .rates import *
 from .tracking import *
+from .distrib import DistributedDL, DistributedTrainer
 from .transfer import *
 from .augment import *
 from .regression import *

@@ -9,6 +9,7 @@ __all__ = ['checkpoint_file', 'python_numbers', 'write_checkpoint', 'safe_load',
 # %% ../nbs/lib/checkpoint.ipynb #34d5c5c0
 import pickle, re, warnings
 from .core import *
+from .ranks import distrib_barrier, rank_distrib
 
 # %% ../nbs/lib/checkpoint.ipynb #b691b741
 def checkpoint_file(
@@ -33,6 +34,7 @@ def write_checkpoint(
     opt:dict=None # The optimiser's state; `None`: the weights alone
 ) -> Path:        # `file`
     "Write a checkpoint: whole, or not at all."
+    if rank_distrib(): return file # of several processes the first one writes
     state = weights if opt is None else {'model': weights, 'opt': python_numbers(opt)}
     with atomic_write(file) as tmp: torch.save(state, tmp)
     return file
@@ -72,6 +74,7 @@ def read_checkpoint(
     device,    # Where the tensors shall be
 ) -> tuple:    # Weights, and the optimiser's state or `None`
     "Both parts of a checkpoint. Raises `FileNotFoundError`, or `ValueError` if it is none."
+    distrib_barrier() # the first process may be writing it
     check_there(file)
     state = safe_load(file, device)
     weights, opt = _parts(state)

@@ -56,14 +56,16 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'other_training', 'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels',
            'check_own_loader', 'check_has_no_data', 'transform_is_code', 'check_pictures_with_target',
            'check_plain_labels', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
-           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers']
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers',
+           'check_same_everywhere', 'check_some_for_each']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, errno, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
 from .core import *
+from .ranks import of_all_ranks, rank_distrib
 
 # %% ../nbs/lib/checks.ipynb #7e6ab719
 def brief(o, n:int=200) -> str:
@@ -103,6 +105,7 @@ def tell_all(values, sep='\n    ') -> str:
 # %% ../nbs/lib/checks.ipynb #38e4dd53
 def warn_outside(text:str):
     "Warn, at the line outside of this package that led here."
+    if rank_distrib(): return # of several processes the first one warns
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get('__name__', '').startswith('course_lib'):
         level, frame = level + 1, frame.f_back
@@ -2598,3 +2601,57 @@ def check_answers(
     if d['vocab'] is not None and len(d['vocab']) != d['n_out']:
         raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
     if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")
+
+# %% ../nbs/lib/checks.ipynb #ck160002
+def _item_names(items) -> list:
+    "A text for each item: its row, the place of its file below the folder of all, or what it prints."
+    if hasattr(items, 'itertuples'): return [repr(tuple(row)) for row in items.itertuples(index=False, name=None)]
+    if not (len(items) and all(isinstance(o, Path) for o in items)): return [brief(o) for o in items]
+    folder = os.path.commonpath([o.parent for o in items])
+    return [os.path.relpath(o, folder) for o in items]
+
+def _seen_of(dl) -> list:
+    dl = dl if hasattr(dl, 'new') or not hasattr(dl, 'dl') else dl.dl # what goes round in `lr_find`
+    ds = getattr(dl, 'dataset', None)
+    items = getattr(ds, 'items', None)
+    if items is not None: return _item_names(items)
+    return [f'item {i}' for i in range(len(ds))] if hasattr(ds, '__len__') else []
+
+def _names_of(dls) -> list:
+    try: return [str(o) for o in dls.vocab]
+    except Exception: return [] # data without classes, or of somebody else's making
+
+def _facts(learn) -> dict:
+    "What must be the same in all processes, by what it is."
+    loaders = getattr(learn.dls, 'loaders', [])
+    names = 'training', 'validation', *(f'loader {k}' for k in range(2, len(loaders)))
+    facts = {f'{name} items': _seen_of(dl) for name,dl in zip(names, loaders)}
+    facts['classes'] = _names_of(learn.dls)
+    facts['batch sizes'] = [f"bs={getattr(dl, 'bs', None)}" for dl in loaders]
+    facts['tensors of the model'] = [f'{k} {list(v.shape)}' for k,v in learn.model.state_dict().items()]
+    return facts
+
+# %% ../nbs/lib/checks.ipynb #ck160003
+def _where_apart(lists) -> str:
+    "The first difference between the lists of several ranks."
+    a = lists[0]
+    rank, b = next((r, o) for r,o in enumerate(lists) if o != a)
+    if len(a) != len(b): return f'rank 0 has {len(a)}, and rank {rank} has {len(b)}'
+    k = next(k for k,(x,y) in enumerate(zip(a, b)) if x != y)
+    return f'number {k} is {brief(a[k], 80)} on rank 0, and {brief(b[k], 80)} on rank {rank}'
+
+def check_same_everywhere(learn):
+    "Raise `ValueError`, in all processes, unless all have the same items, in the same splits, and the same model."
+    facts = _facts(learn)
+    digests = of_all_ranks({k: hashlib.sha256(repr(v).encode()).hexdigest() for k,v in facts.items()})
+    what = next((k for k in facts if any(d.get(k) != digests[0][k] for d in digests)), None)
+    if what is None: return
+    raise ValueError(f'The processes differ in their {what}: {_where_apart(of_all_ranks(facts[what]))}. Give all of '
+                     'them the same files and settings, and call `set_seed` before anything is split by chance.')
+
+def check_some_for_each(learn, n_ranks:int):
+    "Raise `ValueError` if there are fewer training items than processes."
+    n = len(learn.dls.train.dataset)
+    if n >= n_ranks: return
+    raise ValueError(f'{n_ranks} processes are to share {n} training items: some would never have one. '
+                     f'Start at most {n} (`torchrun --nproc-per-node={n}`), or give more items.')

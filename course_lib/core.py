@@ -94,9 +94,14 @@ def set_random_state(state:tuple): # What `random_state` gave
     if on_cuda: torch.cuda.set_rng_state_all(on_cuda)
 
 # %% ../nbs/lib/core.ipynb #f6790509
+def _cuda_number():
+    "Of several processes that `torchrun` has started on this machine, each has a card of its own."
+    rank = os.environ.get('LOCAL_RANK')
+    return int(rank) % torch.cuda.device_count() if rank else torch.cuda.current_device()
+
 def default_device() -> torch.device:
     "The fastest device this machine has: CUDA, else Apple's MPS, else the CPU."
-    if torch.cuda.is_available(): return torch.device('cuda', torch.cuda.current_device())
+    if torch.cuda.is_available(): return torch.device('cuda', _cuda_number())
     if torch.backends.mps.is_available(): return torch.device('mps')
     return torch.device('cpu')
 

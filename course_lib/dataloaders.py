@@ -86,8 +86,7 @@ def __repr__(self:DataLoader):
 
 # %% ../nbs/02_dataloaders.ipynb #07f8f1b8
 @patch
-def positions(self:DataLoader) -> list:
-    "The positions of a new epoch, batch by batch."
+def _positions(self:DataLoader):
     order = torch.randperm(self.n).tolist() if self.shuffle else range(self.n)
     return [order[k*self.bs:(k+1)*self.bs] for k in range(len(self))]
 
@@ -105,13 +104,21 @@ def _batch(self:DataLoader, idxs, samples):
     if self.device is not None: b = to_device(b, self.device, non_blocking=True)
     return b if self.after_batch is None else self.after_batch(b)
 
+# %% ../nbs/02_dataloaders.ipynb #90123bcd
+@patch
+def draw_epoch(self:DataLoader) -> tuple: # (the seed, a list of positions for each batch)
+    "What chance decides of a new epoch."
+    return torch.randint(2**63-1, ()).item(), self._positions()
+
 # %% ../nbs/02_dataloaders.ipynb #90123bce
 @patch
-def _batches(self:DataLoader):
-    seed = torch.randint(2**63-1, ()).item()
-    positions = self.positions()
+def load_epoch(self:DataLoader, seed:int, positions:list):
+    "A generator of the batches at these positions."
     with closing(load_ahead(partial(self._load, seed), positions, self.num_workers)) as loaded:
         for idxs, samples in zip(positions, loaded): yield self._batch(idxs, samples)
+
+@patch
+def _batches(self:DataLoader): return self.load_epoch(*self.draw_epoch())
 
 # %% ../nbs/02_dataloaders.ipynb #a5b54e12
 @patch

@@ -137,6 +137,9 @@ def fitting_dls(learn, dls, before=None):
 class Fitted:
     "A `model`, and the `dls` that it is trained with and asked about: they fit each other, whichever is changed."
     _dls = _model = None
+    wrapper = None # what several processes wrap around the model while they train it together
+
+    def call_model(self, *xb): return (self.model if self.wrapper is None else self.wrapper)(*xb)
 
     @property
     def dls(self): return self._dls

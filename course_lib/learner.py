@@ -13,6 +13,7 @@ import time, warnings
 from contextlib import contextmanager
 from fastcore.basics import camel2snake
 from .core import *
+from .ranks import say_once
 from .checks import *
 from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
 from .memory import give_back
@@ -258,7 +259,7 @@ def _split(self:Learner, b):
 # %% ../nbs/07_learner.ipynb #6b61e005
 @patch
 def _get_pred(self:Learner):
-    with naming_one_item(self): self.pred = looked_at(self, in_float32(self.model(*self.xb)))
+    with naming_one_item(self): self.pred = looked_at(self, in_float32(self.call_model(*self.xb)))
 
 # %% ../nbs/07_learner.ipynb #483c8745
 @patch
@@ -406,7 +407,7 @@ def _until_the_end(self:Learner):
     except KeyboardInterrupt:
         self.interrupted = True
         self('after_cancel_fit')
-        print(f'Stopped by you in {where_in_fit(self)}. The model keeps what it has learnt so far.')
+        say_once(f'Stopped by you in {where_in_fit(self)}. The model keeps what it has learnt so far.')
 
 # %% ../nbs/07_learner.ipynb #b371a8f8
 @patch
@@ -572,7 +573,7 @@ class TerminateOnNaNCallback(Callback):
     order = 70
     def after_epoch(self):
         if all(map(math.isfinite, self.recorder.losses[-1:])): return
-        print(where_spoilt(self.recorder.losses, self.recorder.lrs))
+        say_once(where_spoilt(self.recorder.losses, self.recorder.lrs))
         raise CancelFitException
 
 Learner.default_cbs.append(TerminateOnNaNCallback)

@@ -19,6 +19,8 @@ from .checks import (
 from .fits import tell_once
 from .learner import *
 from .progress import in_notebook
+from .ranks import num_distrib, rank_distrib, say_once
+from .results import items_of_batch
 from .schedules import ParamScheduler
 
 # %% ../nbs/lib/tracking.ipynb #f0b44d31
@@ -99,7 +101,7 @@ class SaveModelCallback(TrackerCallback):
         if self.every_epoch: return self._save_by_number()
         super().after_epoch()
         if not self.new_best: return
-        print(f'Better model found at epoch {self.epoch} with {self.monitor} value: {self.best}.')
+        say_once(f'Better model found at epoch {self.epoch} with {self.monitor} value: {self.best}.')
         self._save(self.fname)
         self.best_epoch = self.epoch
 
@@ -121,11 +123,11 @@ def _save_by_number(self:SaveModelCallback):
 @patch
 def _load_best(self:SaveModelCallback):
     if self.last_saved_path is None:
-        return print(f'{self!r} has saved nothing, as {self.monitor} was never a number. The model stays as it is.')
+        return say_once(f'{self!r} has saved nothing, as {self.monitor} was never a number. The model stays as it is.')
     settings = [{k: v for k,v in g.items() if k != 'params'} for g in self.opt.param_groups]
     self.learn.load(self.fname, with_opt=self.with_opt)
     for g,old in zip(self.opt.param_groups, settings): g.update(old)
-    if self.interrupted: print(f'It has the weights of epoch {self.best_epoch} again, the best by {self.monitor}.')
+    if self.interrupted: say_once(f'It has the weights of epoch {self.best_epoch} again, the best by {self.monitor}.')
 
 # %% ../nbs/lib/tracking.ipynb #2177aec6
 class _PatientCallback(TrackerCallback):
@@ -159,7 +161,7 @@ class EarlyStoppingCallback(_PatientCallback):
     def after_epoch(self):
         super().after_epoch()
         if not self.has_waited(): return
-        print(f'No improvement since epoch {self.epoch-self.wait}: early stopping')
+        say_once(f'No improvement since epoch {self.epoch-self.wait}: early stopping')
         raise CancelFitException
 
 # %% ../nbs/lib/tracking.ipynb #7f257cf9
@@ -190,7 +192,7 @@ class ReduceLROnPlateau(_PatientCallback):
         self.wait, old = 0, self.opt.param_groups[-1]['lr']
         for g in self.opt.param_groups: g['lr'] = min(g['lr'], max(g['lr']/self.factor, self.min_lr))
         new = self.opt.param_groups[-1]['lr']
-        if new < old: print(f'Epoch {self.epoch}: reducing lr to {new}')
+        if new < old: say_once(f'Epoch {self.epoch}: reducing lr to {new}')
 
 # %% ../nbs/lib/tracking.ipynb #855a180a
 def _csv_line(values):
@@ -225,6 +227,7 @@ class CSVLogger(Callback):
         self._write()
 
     def _write(self):
+        if rank_distrib(): return
         with atomic_write(self.file) as tmp: tmp.write_text(self.text, encoding='utf-8')
 
     def state_dict(self) -> dict: return {'text': getattr(self, 'text', None)}
@@ -283,15 +286,20 @@ class GradientAccumulation(Remembering):
         self.count = 0
         bs = getattr(self.dls.train, 'bs', None) or getattr(self.dls.train, 'batch_size', None)
         if bs is None or in_mock(self.learn): return
-        check_makes_steps(self.n_acc, len(self.dls.train)*bs*(self.n_epoch - self.epoch))
+        n_batches = len(self.dls.train)*(self.n_epoch - self.epoch)//max(1, num_distrib())
+        check_makes_steps(self.n_acc, n_batches*bs)
         if self.n_acc < bs: tell_once(self.learn, larger_loss(self.n_acc, bs))
 
-    def after_loss(self): self.learn.loss_grad = self.loss_grad*(len(self.yb[0])/self.n_acc)
+    def adds_up(self, learn) -> bool:
+        "Will the gradients of the learner's batch wait for those of the next?"
+        return self.count + items_of_batch(learn) < self.n_acc
+
+    def after_loss(self): self.learn.loss_grad = self.loss_grad*(items_of_batch(self.learn)/self.n_acc)
 
     def after_backward(self):
-        self.count += len(self.yb[0])
-        if self.count < self.n_acc: raise CancelBatchException # neither step nor zero_grad
-        self.count = 0
+        waits = self.adds_up(self.learn)
+        self.count = self.count + items_of_batch(self.learn) if waits else 0
+        if waits: raise CancelBatchException # neither step nor zero_grad
 
 # %% ../nbs/lib/tracking.ipynb #c0086865
 class GradientClip(Callback):

@@ -221,9 +221,9 @@ def decode(self:PointScaler, sample):
 
 # %% ../nbs/04_vision.ipynb #4c994ecb
 def in_box(
-    p,    # Points in -1..1 of a picture
-    wh, # (width, height) of that picture
-    box,  # (left, top, right, bottom) of a part of it
+    p,   # Points in -1..1 of a picture
+    wh,  # (width, height) of that picture
+    box, # (left, top, right, bottom) of a part of it
 ) -> Tensor:
     "The points in -1..1 of the box; those outside of it are beyond -1 or 1."
     corner, far = tensor(box[:2]), tensor(box[2:])
@@ -301,7 +301,7 @@ class Resize(Cut):
 @patch
 def box(self:Resize,
     wh, # (width, height) of a picture
-    at,   # What part of the room that is left goes to the left, and above
+    at, # The share of the free room to its left, and above it
 ) -> tuple:
     "The part (left, top, right, bottom) that is kept; padding reaches over the edges of the picture."
     (w, h), (th, tw) = wh, self.size
@@ -362,8 +362,8 @@ def largest(self:RandomResizedCrop, wh) -> tuple:
 # %% ../nbs/04_vision.ipynb #a60adbee
 @patch
 def box(self:RandomResizedCrop,
-    wh, # (width, height) of a picture
-    rng,  # A random generator with the functions of Python's `random`
+    wh,  # (width, height) of a picture
+    rng, # A random generator with the functions of Python's `random`
 ) -> tuple:
     "The part (left, top, right, bottom) to cut out of it."
     for _ in range(10):

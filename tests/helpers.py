@@ -10,12 +10,12 @@ CHAPTERS = [p for p in NOTEBOOKS if p.parent == NBS and p.name[:2].isdigit()]
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 
 # Modules import only those that stand before them.
-ORDER = """cores memory core checks tables first_batch ahead draws decode fused functions progress checkpoint
+ORDER = """cores memory core ranks checks tables first_batch ahead draws decode fused functions progress checkpoint
     downloads datasets
     findings sketch drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders keywords datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
     metrics more_metrics results fits resume learner precision layers tta interpretation
-    schedules rates tracking transfer augment regression export bears
+    schedules rates tracking distrib transfer augment regression export bears
     sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()
 
 def name(p):
@@ -35,6 +35,8 @@ class Cell:
     def is_exported(self): return self.is_code and '#| export' in self.text
     @property
     def is_plumbing(self): return '#| default_exp' in self.text or '#| hide' in self.text
+    @property
+    def is_folded(self): return self.text.startswith('#| code-fold: true')
     @property
     def lines(self):
         "What one reads of the code: neither directives nor empty lines."

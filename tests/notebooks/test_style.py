@@ -83,7 +83,9 @@ def test_no_public_name_is_lost():
 
 # ------------------------------------------------------------------ signs of a listing
 
-def learned(nb): return [c for c in code(nb) if c.lines and not c.is_plumbing]
+def learned(nb):
+    "The cells that are to be read: neither plumbing, nor folded away."
+    return [c for c in code(nb) if c.lines and not c.is_plumbing and not c.is_folded]
 
 @pytest.mark.parametrize('nb', each(CHAPTERS, 'cell'))
 def test_no_cell_is_a_page(nb):
