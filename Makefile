@@ -11,7 +11,7 @@ ARGS ?=
 NB ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test quick export lock lint clean distclean
+.PHONY: help env lab test quick gpu export lock lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo '                 name it, and those in the test files that use its names most'
 	@echo 'make quick       in about a minute: modules, notebooks, style, spelling as above, the notebooks that do not train,'
 	@echo '                 and the form of all (tests/notebooks)'
+	@echo 'make gpu         on a machine with a graphics card: the tests that need CUDA, and a table of measurements'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
@@ -44,6 +45,9 @@ test: env
 
 quick: env
 	@$(PY) tools/test.py --quick
+
+gpu: env
+	@$(PY) tools/gpu.py
 
 export: env
 	@$(PY) tools/check.py --fix

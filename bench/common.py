@@ -194,8 +194,15 @@ class Report:
             judged = statistics.median(ratios(course, fastai) if judge == 'ratio' else values[judge])
             row['target'] = f'{judge} ' * (judge != 'ratio') + f'{"at most" if at_most else "at least"} {target}'
             row['verdict'] = 'met' if (judged <= target if at_most else judged >= target) else 'MISSED'
+        self._keep(row)
+
+    def note(self, what, course, ratio='', target='', verdict=''):
+        "A line that compares course_lib with itself only: texts as they are."
+        self._keep(dict(what=what, course=course, fastai='', ratio=ratio, plain='', target=target, verdict=verdict))
+
+    def _keep(self, row):
         self.rows.append(row)
-        print('  ' + ' | '.join(row[c] for c in COLUMNS).rstrip(' |'), flush=True)
+        print('  ' + ' | '.join(row[c] for c in COLUMNS if row[c]), flush=True)
 
     def save(self):
         RESULTS.mkdir(exist_ok=True)
