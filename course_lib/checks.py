@@ -60,7 +60,8 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_same_everywhere', 'check_some_for_each']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
+import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -2379,7 +2380,7 @@ def check_checkpoint(path) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"checkpoint={path!r}: the path of a file is expected, such as 'models/run.ckpt'.")
     if not Path(path).is_dir(): return Path(path)
-    raise IsADirectoryError(f"checkpoint={str(path)!r} is a folder: give a file in it, such as '{Path(path)/'run.ckpt'}'.")
+    raise IsADirectoryError(f"checkpoint={str(path)!r} is a folder: give a file in it, such as {path}/run.ckpt.")
 
 def check_minutes(minutes) -> float|None:
     "A number of minutes from 0 up, or `None`. Raises `ValueError`."
@@ -2387,7 +2388,7 @@ def check_minutes(minutes) -> float|None:
     try: number = float(minutes)
     except (TypeError, ValueError): number = math.nan
     if 0 <= number < math.inf: return number
-    raise ValueError(f"minutes={minutes!r}: a number from 0 up is expected, or `None` for a file after each epoch only.")
+    raise ValueError(f"minutes={minutes!r}: a number from 0 up is expected, or `None` to write after epochs only.")
 
 def no_room(file:Path, size:int, error:OSError) -> OSError:
     "What to raise if the operating system does not let us write a checkpoint of `size` bytes."
@@ -2405,8 +2406,8 @@ def check_plain_state(state, where='state'):
     elif isinstance(state, (list, tuple)):
         for k,v in enumerate(state): check_plain_state(v, f'{where}[{k}]')
     elif not isinstance(state, (Tensor, str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype)):
-        raise TypeError(f"A checkpoint holds data only, but {where} is a {type(state).__name__}. What `state_dict()` gives "
-                        "must be numbers, texts, tensors, and lists, tuples or dictionaries of these.")
+        raise TypeError(f"A checkpoint holds data only, but {where} is a {type(state).__name__}. What `state_dict()` "
+                        "gives must be numbers, texts, tensors, and lists, tuples or dictionaries of these.")
     return state
 
 def no_training(file:Path) -> ValueError:

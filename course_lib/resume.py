@@ -8,7 +8,7 @@ __all__ = ['digest', 'code_digest', 'own_code', 'described', 'item_digests', 'se
            'Keeper', 'where_kept', 'tell_keeper', 'going_on']
 
 # %% ../nbs/lib/resume.ipynb #ed9d4f08
-import copy, glob, hashlib, inspect, io, os, re, shutil, time
+import copy, glob, hashlib, inspect, io, os, pickle, re, shutil, time
 from contextlib import contextmanager
 from enum import Enum
 from itertools import islice
@@ -155,8 +155,10 @@ def setup_of(learn) -> dict: # Texts, lists of texts and tensors, by what they s
 
 # %% ../nbs/lib/resume.ipynb #3b4e375f
 def _in_lists(name, a, b):
-    for x,y in zip([*a, *['nothing']*len(b)], [*b, *['nothing']*len(a)]):
-        if x != y: return f'in {name} there was {x.strip()}, and now there is {y.strip()}'
+    gone, new = [o for o in a if o not in b], [o for o in b if o not in a]
+    if gone and new: return f'in {name} there was {gone[0].strip()}, and now there is {new[0].strip()}'
+    if new: return f'in {name} there is now {new[0].strip()}'
+    return f'in {name} there was {gone[0].strip()}, which is not there now' if gone else f'{name} has another order'
 
 def first_difference(
     old:dict, # As `setup_of` gives it
@@ -280,7 +282,8 @@ def read_training(file:Path) -> dict:
     if not data.startswith(_head): raise no_training(file)
     found, data = data[len(_head):len(_head)+16], data[len(_head)+17:]
     if digest(data).encode() != found: raise damaged_training(file)
-    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    try: return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError): raise damaged_training(file) from None
 
 # %% ../nbs/lib/resume.ipynb #aed54b11
 class Checkpoint:
@@ -448,7 +451,8 @@ def going_on(
     checkpoint, # A path or a `Checkpoint`; `None`: nothing is kept
 ) -> bool:      # Is this fit over already?
     "A block in which a fit is kept in a file, so that it can go on from there."
-    before, keeper = vars(learn).get('_keeper'), None if checkpoint is None else Keeper(learn, as_checkpoint(checkpoint))
+    before = vars(learn).get('_keeper')
+    keeper = None if checkpoint is None else Keeper(learn, as_checkpoint(checkpoint))
     if keeper is not None and keeper.is_over:
         keeper.show_end()
         yield True

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from course_lib import core, resume
+from course_lib import core
 from course_lib.learner import Adam, Callback, Learner, params
 from course_lib.dataloaders import DataLoader, DataLoaders
 from course_lib.resume import Checkpoint, described
 from course_lib.tracking import EarlyStoppingCallback, GradientAccumulation, SaveModelCallback
-import course_lib.rates, course_lib.transfer
+from course_lib.transfer import *
 
 class Jitter:
     "Draws of all three kinds while an item is loaded."
@@ -47,7 +47,7 @@ def cell(folder, workers=2, minutes=0, checkpoint=True):
 
 def result(learn):
     rec = learn.recorder
-    table = [[v for v in row] for row in rec.values]
+    table = [list(row) for row in rec.values]
     return described([_bits(learn), rec.losses, rec.lrs, rec.moms, table, rec.iters, learn.draws.sum, random.random(),
                       torch.rand(3).tolist(), core.np.random.rand()])
 
