@@ -10,6 +10,7 @@ from course_lib.dataloaders import *
 from course_lib.datablock import *
 from course_lib.losses import *
 from course_lib.metrics import *
+from course_lib.groups import bn_bias_params
 from course_lib.precision import *
 from course_lib.learner import *
 from course_lib.schedules import *
