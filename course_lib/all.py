@@ -38,6 +38,7 @@ from .more_losses import *
 from .metrics import *
 from .more_metrics import *
 from .resume import Checkpoint
+from .groups import *
 from .learner import *
 from .precision import *
 import course_lib.layers, course_lib.tta # `learn.summary`, `learn.tta`

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['event_names', 'Callback', 'CancelBackwardException', 'CancelStepException', 'CancelBatchException',
-           'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'Adam', 'SGD',
-           'params', 'trainable_params', 'bn_bias_params', 'Learner', 'place', 'per_group', 'Recorder',
-           'ProgressCallback', 'TerminateOnNaNCallback', 'GatherPredsCallback']
+           'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'SGD', 'Adam',
+           'params', 'trainable_params', 'Learner', 'place', 'Recorder', 'ProgressCallback', 'TerminateOnNaNCallback',
+           'GatherPredsCallback']
 
 # %% ../nbs/07_learner.ipynb #84b74818
 import time, warnings
@@ -15,6 +15,7 @@ from fastcore.basics import camel2snake
 from .core import *
 from .ranks import say_once
 from .checks import *
+from .groups import bn_bias_params, decay_or_not, per_group
 from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
 from .memory import give_back
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
@@ -78,15 +79,15 @@ class CancelValidException(Exception): "End the validation part of this epoch."
 class CancelEpochException(Exception): "Go on with the next epoch."
 class CancelFitException(Exception): "End the fit."
 
-# %% ../nbs/07_learner.ipynb #b3163436
-def Adam(params, lr=1e-3, mom=0.9, sqr_mom=0.99, eps=1e-5, wd=0.01):
-    "PyTorch's fused `AdamW` with fastai's names and defaults. Decoupled decay: https://arxiv.org/abs/1711.05101."
-    return torch.optim.AdamW(params, lr=lr, betas=(mom, sqr_mom), eps=eps, weight_decay=wd, fused=True)
-
 # %% ../nbs/07_learner.ipynb #8cda3d24
 def SGD(params, lr=1e-3, mom=0., wd=0.):
     "PyTorch's fused `SGD` with fastai's argument names."
     return torch.optim.SGD(params, lr=lr, momentum=mom, weight_decay=wd, fused=True)
+
+# %% ../nbs/07_learner.ipynb #b3163436
+def Adam(params, lr=1e-3, mom=0.9, sqr_mom=0.99, eps=1e-5, wd=0.01):
+    "PyTorch's fused `AdamW` with fastai's names and defaults. Decoupled decay: https://arxiv.org/abs/1711.05101."
+    return torch.optim.AdamW(params, lr=lr, betas=(mom, sqr_mom), eps=eps, weight_decay=wd, fused=True)
 
 # %% ../nbs/07_learner.ipynb #718e8a4c
 def params(m:nn.Module) -> list:
@@ -97,14 +98,6 @@ def params(m:nn.Module) -> list:
 def trainable_params(m:nn.Module) -> list:
     "The parameters of `m` that ask for a gradient: the splitter that makes a single group."
     return [p for p in m.parameters() if p.requires_grad]
-
-# %% ../nbs/07_learner.ipynb #6ea9891d
-_norms = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm)
-
-def bn_bias_params(m:nn.Module, with_bias:bool=True) -> list:
-    "The parameters of the normalisation layers in `m`, and the biases of all others if `with_bias`."
-    return [p for layer in m.modules() for k,p in layer.named_parameters(recurse=False)
-            if isinstance(layer, _norms) or (with_bias and k == 'bias')]
 
 # %% ../nbs/07_learner.ipynb #b9c3ebad
 class Learner(Fitted):
@@ -201,41 +194,6 @@ def _set_up(self:Learner, path, cbs):
     look_at_end(self)
     self('after_create')
 
-# %% ../nbs/07_learner.ipynb #9fd0ad76
-def _matching(cbs, wanted):
-    return [o for o in cbs if any(o is w or (isinstance(w, type) and isinstance(o, w)) for w in L(wanted))]
-
-@patch
-def remove_cb(self:Learner, cb):
-    "Remove a callback, or every callback of a class."
-    for o in _matching(self.cbs, cb):
-        self.cbs = [c for c in self.cbs if c is not o]
-        o.learn = None
-        if getattr(self, o.name, None) is o: delattr(self, o.name)
-    return self
-
-# %% ../nbs/07_learner.ipynb #94a8bfcb
-@patch
-@contextmanager
-def added_cbs(self:Learner, cbs):
-    "Callbacks for the length of a `with` block."
-    before = self.cbs
-    self.add_cbs(cbs)
-    try: yield self
-    finally:
-        for o in self.cbs:
-            if o not in before: self.remove_cb(o)
-
-# %% ../nbs/07_learner.ipynb #26c24f45
-@patch
-@contextmanager
-def removed_cbs(self:Learner, cbs):
-    "Without these callbacks (or those of a class) for the length of a `with` block."
-    removed = _matching(self.cbs, cbs)
-    for o in removed: self.remove_cb(o)
-    try: yield self
-    finally: self.add_cbs(removed)
-
 # %% ../nbs/07_learner.ipynb #8f6727bf
 @patch
 def _with_events(self:Learner, f, part, cancel):
@@ -322,14 +280,40 @@ def _do_epoch(self:Learner):
 def _do_fit(self:Learner):
     for self.epoch in range(self.epoch, self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
-# %% ../nbs/07_learner.ipynb #4640afd1
-def _decay_or_not(groups, free):
-    "For each group of parameters a set with weight decay, and one of those in `free` without; none of them empty."
-    sets = []
-    for i,ps in enumerate(groups):
-        sets.append(dict(params=[p for p in ps if p not in free], group=i, decay=True))
-        sets.append(dict(params=[p for p in ps if p in free], group=i, decay=False, weight_decay=0.))
-    return [s for s in sets if s['params']]
+# %% ../nbs/07_learner.ipynb #9fd0ad76
+def _matching(cbs, wanted):
+    return [o for o in cbs if any(o is w or (isinstance(w, type) and isinstance(o, w)) for w in L(wanted))]
+
+@patch
+def remove_cb(self:Learner, cb):
+    "Remove a callback, or every callback of a class."
+    for o in _matching(self.cbs, cb):
+        self.cbs = [c for c in self.cbs if c is not o]
+        o.learn = None
+        if getattr(self, o.name, None) is o: delattr(self, o.name)
+    return self
+
+# %% ../nbs/07_learner.ipynb #94a8bfcb
+@patch
+@contextmanager
+def added_cbs(self:Learner, cbs):
+    "Callbacks for the length of a `with` block."
+    before = self.cbs
+    self.add_cbs(cbs)
+    try: yield self
+    finally:
+        for o in self.cbs:
+            if o not in before: self.remove_cb(o)
+
+# %% ../nbs/07_learner.ipynb #26c24f45
+@patch
+@contextmanager
+def removed_cbs(self:Learner, cbs):
+    "Without these callbacks (or those of a class) for the length of a `with` block."
+    removed = _matching(self.cbs, cbs)
+    for o in removed: self.remove_cb(o)
+    try: yield self
+    finally: self.add_cbs(removed)
 
 # %% ../nbs/07_learner.ipynb #584bd096
 @patch
@@ -339,24 +323,7 @@ def create_opt(self:Learner):
     is_one = not groups or isinstance(groups[0], Tensor)
     self.param_lists = check_trainable([groups] if is_one else [list(g) for g in groups])
     free = set() if self.wd_bn_bias else set(bn_bias_params(self.model))
-    self.opt = check_opt(self.opt_func(_decay_or_not(self.param_lists, free), lr=top_rate(self.lr)))
-
-# %% ../nbs/07_learner.ipynb #df1d6608
-def _over_slice(s, n):
-    if s.start is None: return [s.stop/10]*(n-1) + [s.stop]
-    if n == 1: return [s.stop]
-    return [s.start * (s.stop/s.start)**(i/(n-1)) for i in range(n)]
-
-def per_group(
-    v,     # A number for all groups, a slice, or one number for each
-    n:int, # How many groups there are
-) -> list: # `n` numbers
-    """One value for each of `n` groups of parameters.
-
-    Raises `ValueError` for a slice without end, or another number of values."""
-    if isinstance(v, (int, float)): return [v]*n
-    if isinstance(v, slice): return _over_slice(check_slice(v), n)
-    return [float(o) for o in check_one_for_each(v, n)]
+    self.opt = check_opt(self.opt_func(decay_or_not(self.param_lists, free), lr=top_rate(self.lr)))
 
 # %% ../nbs/07_learner.ipynb #97404846
 @patch
@@ -528,27 +495,12 @@ Learner.default_cbs.append(Recorder)
 class ProgressCallback(FitProgress, Callback):
     "A live table of the epochs, and a progress bar that leaves nothing behind."
     order = 60
+    before_train = before_validate = FitProgress.begin_part
+    after_train = after_validate = after_cancel_validate = after_cancel_fit = FitProgress.end_part
     def before_fit(self): self.begin(self.recorder.metric_names)
+    def after_batch(self): self.show_batch(self.learn)
     def after_epoch(self): self.show_row(self.recorder.log)
     def after_fit(self): self.end()
-
-# %% ../nbs/07_learner.ipynb #2bf878b4
-@patch
-def before_train(self:ProgressCallback): self.begin_part()
-@patch
-def before_validate(self:ProgressCallback): self.begin_part()
-@patch
-def after_batch(self:ProgressCallback): self.show_batch(self.learn)
-
-# %% ../nbs/07_learner.ipynb #ae5ac4f5
-@patch
-def after_train(self:ProgressCallback): self.end_part()
-@patch
-def after_validate(self:ProgressCallback): self.end_part()
-@patch
-def after_cancel_validate(self:ProgressCallback): self.end_part()
-@patch
-def after_cancel_fit(self:ProgressCallback): self.end_part()
 
 # %% ../nbs/07_learner.ipynb #d834dbd6
 Learner.default_cbs.append(ProgressCallback)

@@ -14,6 +14,7 @@ from itertools import chain, islice, repeat
 from .core import *
 from .checks import (check_fractions, check_hyper, check_moms, check_num_it, check_rates, check_blew_up_later,
                                warn_of_few_losses)
+from .groups import per_group
 from .learner import *
 
 # %% ../nbs/08_schedules.ipynb #1d075921
