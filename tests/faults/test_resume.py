@@ -433,7 +433,8 @@ class Full(io.FileIO):
 
 def test_a_full_disk(half_done, monkeypatch):
     before = half_done.path.read_bytes()
-    full = lambda f, mode='r', **kw: Full(f, 'w') if mode == 'wb' else io.open(f, mode, **kw)
+    usual = open
+    def full(f, mode='r', **kw): return Full(f, 'w') if mode == 'wb' else usual(f, mode, **kw)
     monkeypatch.setattr('builtins.open', full)
     with pytest.raises(OSError, match='There is no room for the checkpoint.*the one before stays') as e:
         train(make(), checkpoint=half_done)
