@@ -346,9 +346,9 @@ def where_kept(
                                            'To train anew, delete that file, or give another path.')
     fit = f'fit {part + 1 + done} of {n_parts}, ' if n_parts > 1 else ''
     if done: return f'Going on in {fit}epoch 1 ({file}).'
-    if found['epoch'] == found['n_epoch']: return f"Going on in {fit}epoch {found['epoch']}, which was the last, ({file})."
-    batch = f", after batch {found['batch']}" if found['batch'] else ''
-    return f"Going on in {fit}epoch {found['epoch'] + 1} of {found['n_epoch']}{batch} ({file})."
+    epoch, n_epoch, batch = (found[k] for k in ('epoch', 'n_epoch', 'batch'))
+    if epoch == n_epoch: return f'Going on in {fit}epoch {epoch}, of which only the end is missing ({file}).'
+    return f"Going on in {fit}epoch {epoch + 1} of {n_epoch}{f', after batch {batch}' if batch else ''} ({file})."
 
 # %% ../nbs/lib/resume.ipynb #b4d8c7a9
 @patch
