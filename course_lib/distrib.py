@@ -87,10 +87,15 @@ def _loaded(dl, seed, positions):
 
 # %% ../nbs/lib/distrib.ipynb #ds00000c
 @patch
-def __iter__(self:DistributedDL):
+def draw_epoch(self:DistributedDL) -> tuple:
+    "As that of a `DataLoader`: the seed of the items' draws, and `parts`."
     seed, order = of_rank0(_drawn(self.dl) if self.rank == 0 or not together() else None)
     if self.rank and not self.in_order: set_seed((seed + self.rank) % 2**63) # its dropout is not that of another
-    parts = self.parts(order)
+    return seed, self.parts(order)
+
+@patch
+def load_epoch(self:DistributedDL, seed:int, parts:list):
+    "A generator of the batches of these parts."
     batches = _loaded(self.dl, seed, [own or step[:2] for own,step in parts])
     try:
         for (own, step), b in zip(parts, batches):
@@ -98,6 +103,9 @@ def __iter__(self:DistributedDL):
             yield b
     finally:
         if hasattr(batches, 'close'): batches.close()
+
+@patch
+def __iter__(self:DistributedDL): yield from self.load_epoch(*self.draw_epoch())
 
 # %% ../nbs/lib/distrib.ipynb #ds00000h
 def _can_deal(dl):
