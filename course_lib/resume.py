@@ -344,11 +344,11 @@ def where_kept(
     part, n_parts, done = found['part'], found['n_parts'], found['done']
     if done and part == n_parts-1: return (f'This training is finished, and its result is loaded from {file}. '
                                            'To train anew, delete that file, or give another path.')
-    part = f'in fit {part + 1 + done} of {n_parts}, ' if n_parts > 1 else ''
-    if done: return f'Going on {part}epoch 1 ({file}).'
-    if found['epoch'] == found['n_epoch']: return f'Going on {part}after the last epoch ({file}).'
-    batch = f", after batch {found['batch']}" if found['batch'] else ''
-    return f"Going on {part}epoch {found['epoch'] + 1} of {found['n_epoch']}{batch} ({file})."
+    fit = f'fit {part + 1 + done} of {n_parts}, ' if n_parts > 1 else ''
+    if done: return f'Going on in {fit}epoch 1 ({file}).'
+    epoch, n_epoch, batch = (found[k] for k in ('epoch', 'n_epoch', 'batch'))
+    if epoch == n_epoch: return f'Going on in {fit}epoch {epoch}, of which only the end is missing ({file}).'
+    return f"Going on in {fit}epoch {epoch + 1} of {n_epoch}{f', after batch {batch}' if batch else ''} ({file})."
 
 # %% ../nbs/lib/resume.ipynb #b4d8c7a9
 @patch
