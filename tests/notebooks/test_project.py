@@ -268,7 +268,7 @@ def test_a_chapter_from_the_template(project):
     replace(project/'tests'/'helpers.py', 'export bears', 'export robust bears')
     index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'
     replace(index, last, last + r'\nfrom course_lib.robust import *')
-    replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | `robust` |\n| [15 bears]')
+    replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | 06 | 20 | | |\n| [15 bears]')
     check(project, '--fix')
     assert (project/'course_lib'/'robust.py').exists()
 
