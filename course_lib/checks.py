@@ -2636,7 +2636,8 @@ def check_answers(
 def _is_full(error) -> bool:
     causes = error, error.__cause__, error.__context__
     full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    return 'No space left' in str(error) or any(getattr(e, 'errno', None) in full for e in causes)
+    said = any(o in str(error) for o in ('No space left', 'inline_container')) # the latter is torch's
+    return said or any(getattr(e, 'errno', None) in full for e in causes)
 
 @contextmanager
 def naming_full_disk(file):
@@ -2645,7 +2646,8 @@ def naming_full_disk(file):
     except Exception as e:
         if not _is_full(e): raise
         stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
-        raise OSError(f'There is no room on the disk for {file}; {stays}. Make room, or take another folder.') from None
+        raise OSError(f'There is no room on the disk for {file} (No space left on device); {stays}. '
+                      'Make room, or take another folder.') from None
 
 # %% ../nbs/lib/checks.ipynb #ck160002
 def _item_names(items) -> list:
