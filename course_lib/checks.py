@@ -53,12 +53,13 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_frame_size', 'check_as_many_points', 'check_interprets', 'check_has_losses', 'check_top',
            'check_ranks', 'check_draws_items', 'check_class_targets', 'check_class_names', 'check_erasing',
            'check_n_passes', 'check_share', 'check_augments', 'check_targets_stay', 'warn_of_no_change',
-           'check_checkpoint', 'check_minutes', 'no_room', 'check_plain_state', 'no_training', 'damaged_training',
-           'other_training', 'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels',
-           'check_own_loader', 'check_has_no_data', 'transform_is_code', 'check_pictures_with_target',
-           'check_plain_labels', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
-           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers',
-           'naming_full_disk', 'check_same_everywhere', 'check_some_for_each', 'check_options']
+           'check_checkpoint', 'check_minutes', 'checkpoint_in_use', 'naming_unwritable', 'check_plain_state',
+           'no_training', 'damaged_training', 'other_training', 'check_made_of_data', 'check_same_layers',
+           'check_picture_list', 'check_without_labels', 'check_own_loader', 'check_has_no_data', 'transform_is_code',
+           'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
+           'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
+           'check_layer_sizes', 'check_answers', 'naming_full_disk', 'check_same_everywhere', 'check_some_for_each',
+           'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
@@ -2419,13 +2420,18 @@ def check_minutes(minutes) -> float|None:
     if 0 <= number < math.inf: return number
     raise ValueError(f"minutes={minutes!r}: a number from 0 up is expected, or `None` to write after epochs only.")
 
-def no_room(file:Path, size:int, error:OSError) -> OSError:
-    "What to raise if the operating system does not let us write a checkpoint of `size` bytes."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        stays = ', where the one before stays as it is' if file.is_file() else ''
-        return OSError(f"There is no room for the checkpoint of {size/1e6:.1f} MB in {file}{stays} ({error.strerror}): "
-                       "make room, and run the same cell again.")
-    return type(error)(f"The checkpoint {file} cannot be written: {error.strerror}. Give another path.")
+def checkpoint_in_use(file:Path) -> RuntimeError:
+    "What to raise if another program writes this checkpoint."
+    return RuntimeError(f"The checkpoint {file} is in use: another training, which still runs, writes it. Wait for its "
+                        "end, stop it, or give another path.")
+
+@contextmanager
+def naming_unwritable(file:Path):
+    "The operating system's error becomes one that names the file, and says what to do. A full disk is said elsewhere."
+    try: yield
+    except OSError as e:
+        if _is_full(e): raise
+        raise type(e)(f"The checkpoint {file} cannot be written: {e.strerror}. Give another path.") from None
 
 # %% ../nbs/lib/checks.ipynb #4adff812
 def check_plain_state(state, where='state'):

@@ -8,7 +8,7 @@ __all__ = ['sum_over_ranks', 'part_of', 'DistributedDL', 'dealt', 'synced_batch_
 
 # %% ../nbs/lib/distrib.ipynb #ds000003
 from .core import *
-import copy
+import copy, warnings
 import torch.distributed as dist
 import torch.nn.functional as F
 from contextlib import ExitStack, contextmanager
@@ -159,9 +159,12 @@ _of_batch_norm = 'x running_mean running_var weight bias training momentum eps'.
 
 class SyncedBatchNorm(TorchFunctionMode):
     "In this block batch-norm is over the items of all processes."
-    def __init__(self, counts:bool):
+    def __init__(self,
+        counts:bool, # Do the items of this process count?
+        n_all:int=2, # How many items do count, in all processes?
+    ):
         super().__init__()
-        self.counts = counts
+        self.counts, self.n_all = counts, n_all
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -169,6 +172,8 @@ class SyncedBatchNorm(TorchFunctionMode):
         given = {**dict(zip(_of_batch_norm, args)), **kwargs}
         if not given.get('training'): return func(*args, **kwargs)
         given['x'] = given.pop('input', given.get('x'))
+        one_number = self.n_all == 1 and given['x'].numel() == given['x'].shape[1]
+        if one_number: return func(*args, **kwargs) # torch's error, as in one process
         return synced_batch_norm(**given, counts=self.counts)
 
 # %% ../nbs/lib/distrib.ipynb #ds00000m
@@ -183,7 +188,9 @@ class DistributedTrainer(Callback):
     def before_fit(self):
         check_same_everywhere(self.learn)
         ids = [self.device] if self.device.type == 'cuda' else None
-        self.ddp = DistributedDataParallel(self.model, ids, **self.kwargs)
+        with warnings.catch_warnings(): # of an option with an old name each process would warn
+            warnings.simplefilter('ignore', FutureWarning)
+            self.ddp = DistributedDataParallel(self.model, ids, **self.kwargs)
 
     def before_train(self): self.learn.dl, self.view = dealt(self.dl)
 
@@ -205,7 +212,7 @@ def before_batch(self:DistributedTrainer):
     self.n_own, n_all = (n, n*num_distrib()) if self.view is None else self.view.now
     self.learn.mean_items = n_all/num_distrib()
     if self._steps_later(): self.forward.enter_context(self.ddp.no_sync())
-    if self.sync_bn: self.forward.enter_context(SyncedBatchNorm(self.n_own > 0))
+    if self.sync_bn: self.forward.enter_context(SyncedBatchNorm(self.n_own > 0, n_all))
 
 @patch
 def after_pred(self:DistributedTrainer): self.forward.close()

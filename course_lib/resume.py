@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['digest', 'code_digest', 'own_code', 'described', 'item_digests', 'setup_of', 'first_difference', 'get_state',
            'set_state', 'RestOfEpoch', 'write_training', 'read_training', 'Checkpoint', 'parts_of', 'as_checkpoint',
-           'Keeper', 'where_kept', 'tell_keeper', 'going_on']
+           'Keeper', 'where_kept', 'tell_keeper', 'alone_with', 'going_on']
 
 # %% ../nbs/lib/resume.ipynb #ed9d4f08
 import copy, glob, hashlib, inspect, io, os, pickle, re, shutil, time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
 from itertools import islice
 from types import CodeType, FunctionType, MethodType
 from .core import *
 from .ranks import distrib_barrier, num_distrib, of_all_ranks, of_rank0, rank_distrib
 from .checks import (
-    check_checkpoint, check_minutes, check_plain_state, damaged_training, no_room, no_training, other_training)
+    check_checkpoint, check_minutes, check_plain_state, checkpoint_in_use, damaged_training,
+    naming_full_disk, naming_unwritable, no_training, other_training)
 from .checkpoint import python_numbers
 from .dataloaders import Datasets
 
@@ -269,12 +270,10 @@ def write_training(
     data = io.BytesIO()
     torch.save(check_plain_state(_plain(state)), data)
     data = data.getbuffer()
-    try:
-        with atomic_write(file) as tmp, open(tmp, 'wb') as f:
-            for part in _head, digest(data).encode(), b'\n', data: f.write(part)
-            f.flush()
-            os.fsync(f.fileno()) # on the disk before it gets its name: also the power may fail
-    except OSError as e: raise no_room(file, len(data), e) from None
+    with naming_full_disk(file), naming_unwritable(file), atomic_write(file) as tmp, open(tmp, 'wb') as f:
+        for part in _head, digest(data).encode(), b'\n', data: f.write(part)
+        f.flush()
+        os.fsync(f.fileno()) # on the disk before it gets its name: also the power may fail
 
 def read_training(file:Path) -> dict:
     "What `write_training` has written. Raises `ValueError` if the file is damaged, or another one."
@@ -445,20 +444,44 @@ def tell_keeper(learn, event:str):
     keeper = vars(learn).get('_keeper')
     if keeper is not None and hasattr(keeper, event): getattr(keeper, event)()
 
+# %% ../nbs/lib/resume.ipynb #c76cd610
+def _lock_of(file):
+    "A lock that is held; `None` where none can be had. Raises `RuntimeError` if another has it."
+    from filelock import FileLock, Timeout
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file.with_name(f'.{file.name}.lock'))
+        lock.acquire(timeout=0)
+        return lock
+    except (Timeout, RuntimeError): raise checkpoint_in_use(file) from None # the latter: another fit of this program
+    except OSError: return None # a folder that is only read
+
+@contextmanager
+def alone_with(file:Path):
+    "A block in which no other training writes `file`."
+    lock = _lock_of(file) if rank_distrib() == 0 else None
+    try: yield
+    finally:
+        if lock is not None:
+            with suppress(OSError): os.unlink(lock.lock_file) # Windows does not let an open file go
+            lock.release()
+
+# %% ../nbs/lib/resume.ipynb #ff1958e7
 @contextmanager
 def going_on(
     learn,
     checkpoint, # A path or a `Checkpoint`; `None`: nothing is kept
 ) -> bool:      # Is this fit over already?
     "A block in which a fit is kept in a file, so that it can go on from there."
-    before = vars(learn).get('_keeper')
-    keeper = None if checkpoint is None else Keeper(learn, as_checkpoint(checkpoint))
-    if keeper is not None and keeper.is_over:
-        keeper.show_end()
-        yield True
-        return
-    learn._keeper = keeper
-    try:
-        yield False
-        if keeper is not None: keeper.end()
-    finally: learn._keeper = before
+    before, to = vars(learn).get('_keeper'), None if checkpoint is None else as_checkpoint(checkpoint)
+    with nullcontext() if to is None else alone_with(to.path):
+        keeper = None if to is None else Keeper(learn, to)
+        if keeper is not None and keeper.is_over:
+            keeper.show_end()
+            yield True
+            return
+        learn._keeper = keeper
+        try:
+            yield False
+            if keeper is not None: keeper.end()
+        finally: learn._keeper = before

@@ -107,6 +107,10 @@ class SaveModelCallback(TrackerCallback):
 
     def after_cancel_fit(self): self.ended = True
 
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        if self.last_saved_path is not None: self.last_saved_path = Path(self.last_saved_path) # a file holds texts
+
     def after_fit(self):
         if not self.ended: return
         if self.at_end: self._save(self.fname)

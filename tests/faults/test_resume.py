@@ -1,5 +1,5 @@
 "A training that was cut short: the same cell goes on, to the same weights; anything else is named and refused."
-import errno, io, os, subprocess, sys
+import errno, io, os, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 import torch.nn.functional as F
@@ -436,7 +436,7 @@ def test_a_full_disk(half_done, monkeypatch):
     usual = open
     def full(f, mode='r', **kw): return Full(f, 'w') if mode == 'wb' else usual(f, mode, **kw)
     monkeypatch.setattr('builtins.open', full)
-    with pytest.raises(OSError, match='There is no room for the checkpoint.*the one before stays') as e:
+    with pytest.raises(OSError, match='There is no room on the disk for .*what it held before is still there') as e:
         train(make(), checkpoint=half_done)
     assert '\n' not in str(e.value) and half_done.path.read_bytes() == before and left(half_done.path.parent) == []
     monkeypatch.undo()
@@ -452,8 +452,76 @@ def test_a_limit_of_the_system(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
         train(make(), checkpoint={str(tmp_path/'run.ckpt')!r})"""
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert 'OSError: There is no room for the checkpoint' in run.stderr and left(tmp_path) == []
+    assert 'OSError: There is no room on the disk for' in run.stderr and left(tmp_path) == []
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path/'file').write_text('')
     with pytest.raises(OSError, match='cannot be written'): train(make(), checkpoint=tmp_path/'file'/'run.ckpt')
+
+def test_the_same_sentence_as_save(tmp_path, monkeypatch):
+    "Weights, checkpoints: a full disk is said in one way."
+    learn, said = make(path=tmp_path), []
+    def full(*args): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, 'replace', full)
+    for f in lambda: learn.save(tmp_path/'run.ckpt.pth'), lambda: train(learn, checkpoint=tmp_path/'run.ckpt'):
+        with pytest.raises(OSError) as e: f()
+        said.append(str(e.value).replace('.pth', ''))
+    assert said[0] == said[1] and 'no room' in said[0]
+
+# ------------------------------------------------------------------ two at once
+
+HOLDS = """if True:
+    import sys, time
+    sys.path.insert(0, {root!r})
+    from tests.faults.test_resume import *
+    class Waits(Callback):
+        only_shows = True
+        def before_train(self):
+            Path({folder!r}, 'ready').write_text('')
+            time.sleep(100)
+    train(make(cbs=[Waits()]), checkpoint=Path({folder!r})/'run.ckpt')"""
+
+@pytest.fixture
+def holder(tmp_path):
+    "Another program in the middle of a training with the checkpoint `run.ckpt`."
+    code = HOLDS.format(root=str(Path(__file__).parents[2]), folder=str(tmp_path))
+    program = subprocess.Popen([sys.executable, '-c', code])
+    end = time.time() + 60
+    while not (tmp_path/'ready').exists() and program.poll() is None and time.time() < end: time.sleep(.05)
+    (tmp_path/'ready').unlink()
+    try: yield program
+    finally:
+        program.kill()
+        program.wait()
+
+def test_two_programs(holder, tmp_path):
+    "The second is refused; when the first is killed, it may."
+    before = (tmp_path/'run.ckpt').read_bytes()
+    with pytest.raises(RuntimeError, match='run.ckpt is in use: another training, which still runs') as e:
+        train(make(), checkpoint=tmp_path/'run.ckpt')
+    assert '\n' not in str(e.value) and (tmp_path/'run.ckpt').read_bytes() == before
+    train(make(), checkpoint=tmp_path/'other.ckpt')
+    holder.kill()
+    holder.wait()
+    assert same(train(make()), train(make(), checkpoint=tmp_path/'run.ckpt'))
+    assert left(tmp_path) == ['other.ckpt']
+
+def test_a_fit_within_a_fit(tmp_path):
+    class Inner(Callback):
+        def before_train(self): train(make(), checkpoint=tmp_path/'run.ckpt')
+    with pytest.raises(RuntimeError, match='is in use'): train(make(cbs=[Inner()]), checkpoint=tmp_path/'run.ckpt')
+    assert left(tmp_path) == []
+
+def test_one_after_the_other(tmp_path):
+    "Also after an error, whose traceback may still be there."
+    with pytest.raises(ZeroDivisionError): make(cbs=[Crash(3)]).fit(3, .01, checkpoint=tmp_path/'run.ckpt')
+    train(make(), checkpoint=tmp_path/'run.ckpt')
+    assert left(tmp_path) == []
+
+# ------------------------------------------------------------------ what callbacks remember
+
+def test_the_place_of_the_best(tmp_path):
+    "It is a path, also when the training has gone on, or is finished."
+    def new(crash=0): return train(make(cbs=[SaveModelCallback()], path=tmp_path), crash=crash, checkpoint=every_batch(tmp_path))
+    new(8)
+    for learn in new(), new(): assert learn.save_model.last_saved_path == tmp_path/'models/model.pth'

@@ -62,6 +62,13 @@ def clipped(): return trained(learner(cbs=GradientClip(0.1)))
 def batch_norm(): return trained(learner(middle=[nn.BatchNorm1d(8)]), 2)
 def batch_norm_one_left(): return trained(learner(loaders(n=26), middle=[nn.BatchNorm1d(8)]), 2)
 
+def options_of_old():
+    "torch has another name for this option now, and says so; not from each process."
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        found = trained(learner(), broadcast_buffers=False)
+    return dict(**found, said=[str(w.message) for w in said if issubclass(w.category, FutureWarning)])
+
 def rare_classes_weigh_more():
     loss = CrossEntropyLossFlat(weight=tensor([1., 5., .2, 1.]), ignore_index=1)
     return trained(learner(loaders(kind=OneOf), loss_func=loss, metrics=accuracy))
@@ -193,7 +200,8 @@ def bad_input():
                   files=lambda: fit(learner(files)), batches=lambda: fit(learner(DataLoaders(
                       DataLoader(Numbers(40, 1), 4 + rank), DataLoader(Numbers(9, 1), 4)))),
                   model=lambda: fit(other_model), checkpoint=lambda: load(learner()),
-                  timeout=lambda: fit(learner(), timeout=-1), option=lambda: fit(learner(), no_such_option=1))
+                  timeout=lambda: fit(learner(), timeout=-1),
+                  one_item=lambda: fit(learner(loaders(n=25), middle=[nn.BatchNorm1d(8)])), option=lambda: fit(learner(), no_such_option=1))
     return {k: _message(f) for k,f in wrongs.items()}
 
 def ranks_go_first():
@@ -204,7 +212,7 @@ def ranks_go_first():
 
 SCENARIOS = {f.__name__: f for f in (
     epochs, items_that_draw, whole_batches_only, less_than_a_batch, one_item_left, with_threads, one_cycle, one_class,
-    rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, added_up, frozen, other_seeds,
+    rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, options_of_old, added_up, frozen, other_seeds,
     in_bfloat16, torchs_loaders, stops_early, finds_a_rate, scores, predictions, after_each_epoch, files,
     without_sync_bn, what_is_printed, ranks_go_first, pictures, bad_input)}
 

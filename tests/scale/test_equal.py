@@ -61,6 +61,7 @@ SAID = dict(
     batches="ValueError: The processes differ in their batch sizes: number 0 is 'bs=4' on rank 0, and 'bs=5' on rank 1",
     model="ValueError: The processes differ in their tensors of the model: number 2 is '1.weight [8, 8]' on rank 0",
     checkpoint='other.pth do not fit this model: 0.weight is missing',
+    one_item='ValueError: This training batch has one item (bs={bs}, training items: 25), and batch-norm needs at least',
     timeout='ValueError: timeout=-1: seconds are expected', option='no_such_option')
 
 @pytest.mark.parametrize('n', [2, 3])
@@ -68,13 +69,14 @@ SAID = dict(
 def test_rank_0_says_what_is_wrong(found, n, what):
     "The others end too, and would print nothing: `RankFailed` is for rank 0 to say."
     first, *others = [f['bad_input'][what] for f in found[n]]
-    assert SAID[what].format(n=n) in first and not first.startswith('RankFailed')
+    assert SAID[what].format(n=n, bs=12//n) in first and not first.startswith('RankFailed')
     for o in others: assert o == f'RankFailed: {first}'
 
 def test_one_process_goes_on(found):
     "One process has nothing to share, and no one to wait for."
     said = found[1][0]['bad_input']
-    assert {k for k,v in said.items() if v} == {'checkpoint', 'timeout', 'option'}
+    assert {k for k,v in said.items() if v} == {'checkpoint', 'one_item', 'timeout', 'option'}
+    assert said['one_item'].startswith(SAID['one_item'].format(bs=12))
 
 # ------------------------------------------------------------------ parts
 

@@ -8,7 +8,9 @@ class Troubled(Numbers):
     "At some items of the second epoch something happens in rank 1."
     def __getitem__(self, i):
         HERE['n'] = HERE.get('n', 0) + 1
-        if rank_distrib() == 1 and HERE['n'] == 40: self.happen()
+        if rank_distrib() == 1 and HERE['n'] == 40:
+            (HERE['folder']/'happened').write_text(str(time.time()))
+            self.happen()
         return super().__getitem__(i)
 
     def happen(self):
