@@ -80,7 +80,7 @@ def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
 ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions progress checkpoint downloads
-    findings doctor photo scores results fits
+    findings doctor photo scores results fits resume
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all
     keywords new_items shown
