@@ -37,6 +37,11 @@ def before_fit(self:ParamScheduler):
 def after_fit(self:ParamScheduler):
     for g,old in zip(self.opt.param_groups, self.saved): g.update(old)
 
+@patch
+def state_dict(self:ParamScheduler): return {'saved': self.saved}
+@patch
+def load_state_dict(self:ParamScheduler, state:dict): self.saved = state['saved']
+
 # %% ../nbs/08_schedules.ipynb #47b2a2ca
 def SchedExp(start, end):
     "The function of `pos` in 0..1 that goes from `start` to `end` by equal factors. Numbers or arrays."
@@ -222,8 +227,7 @@ def fit_one_cycle(self:Learner,
     wd=None,              # As in `fit`
     moms=None,            # Momentum at start, peak and end; the learner's if `None`
     cbs=None,             # As in `fit`, and so are the others
-    reset_opt:bool=False,
-    start_epoch:int=0,
+    reset_opt:bool=False, start_epoch:int=0, checkpoint=None,
 ):
     """Train with a learning rate that rises and falls, and momentum the other way.
 
@@ -232,7 +236,7 @@ def fit_one_cycle(self:Learner,
     rate = combined_cos(pct_start, top/div, top, top/div_final)
     momentum = combined_cos(pct_start, *check_moms(self.moms if moms is None else moms))
     cbs = [ParamScheduler({'lr': rate, 'mom': momentum}), *L(cbs)]
-    self.fit(n_epoch, top, wd, cbs, reset_opt, start_epoch)
+    self.fit(n_epoch, top, wd, cbs, reset_opt, start_epoch, checkpoint)
 
 # %% ../nbs/08_schedules.ipynb #9b035494
 @patch
