@@ -23,14 +23,14 @@ def model_file() -> Path:
     "Where chapter 15 puts its model, and where `course_bears` looks for it."
     return data_home()/'models'/'bears.safetensors'
 
-# %% ../nbs/15_bears.ipynb #f05844eb
+# %% ../nbs/15_bears.ipynb #ee2a8155
 def labels_of(
     name:str, # Of a folder: 'black', 'black+teddy', or 'none'
 ) -> list:
     "The labels that the name of a folder stands for."
     return [] if name == 'none' else name.split('+')
 
-# %% ../nbs/15_bears.ipynb #5db7cc11
+# %% ../nbs/15_bears.ipynb #b9037e25
 def fifth_of_each(
     files, # Pictures in the folders of their labels
 ) -> set:
@@ -39,7 +39,7 @@ def fifth_of_each(
     for f in sorted(files): by_folder.setdefault(f.parent.name, []).append(f)
     return {f for fs in by_folder.values() for f in draw.sample(fs, max(1, len(fs)//5))}
 
-# %% ../nbs/15_bears.ipynb #60d5dfd1
+# %% ../nbs/15_bears.ipynb #59fb0a45
 def best_threshold(
     preds:Tensor, # Probabilities [items, classes]
     targs:Tensor, # Zeros and ones
@@ -50,7 +50,7 @@ def best_threshold(
     best = ts[right == right.max()]
     return round(best[len(best)//2].item(), 2)
 
-# %% ../nbs/15_bears.ipynb #94c37c79
+# %% ../nbs/15_bears.ipynb #ba041197
 def train_bears(
     folder,       # With a folder of pictures for each label: `black`, `black+teddy`, `none`
     file=None,    # Where the model goes; where `course_bears` looks for it if `None`
@@ -62,11 +62,11 @@ def train_bears(
     warn_of_no_none(files)
     block = DataBlock((ImageBlock, MultiCategoryBlock(vocab=names)), splitter=FuncSplitter(valid.__contains__),
                       get_y=lambda f: labels_of(f.parent.name), item_tfms=RandomResizedCrop(112, min_scale=0.8))
-    learn = vision_learner(block.dataloaders(files, bs=min(32, len(files)//3)), efficientnet_lite0)
+    learn = vision_learner(block.dataloaders(files, bs=min(16, len(files)//2)), efficientnet_lite0)
     learn.fine_tune(epochs, base_lr=1e-2, lr_mult=5)
     return _export_own(learn, folder, file or model_file())
 
-# %% ../nbs/15_bears.ipynb #218234f5
+# %% ../nbs/15_bears.ipynb #3e2c15c8
 def _readable(files):
     broken = set(verify_images(files))
     if broken: print(f'Left out, as they cannot be opened: {", ".join(sorted(f.name for f in broken))}.')
