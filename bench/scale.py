@@ -20,7 +20,7 @@ def worker(photos, n, bs, arch, epochs, sync):
     learn = lib.Learner(dls, model, loss_func=lib.BCEWithLogitsLossFlat(), metrics=lib.accuracy_multi)
     for k in range(epochs + 1):
         wall, cpu = time.perf_counter(), cpu_seconds()
-        with learn.distrib_ctx(sync_bn=bool(sync)), learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3)
+        with learn.no_bar(), learn.no_logging(), learn.distrib_ctx(sync_bn=bool(sync)): learn.fit(1, 1e-3)
         took = dict(rank=lib.rank_distrib(), epoch=k, wall=time.perf_counter() - wall, cpu=cpu_seconds() - cpu)
         if k: print(json.dumps(took), flush=True) # the first one warms up
 

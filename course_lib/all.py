@@ -28,6 +28,8 @@ from .drawings.people import draw_head
 from .samples import *
 from .tables import *
 from .dataloaders import *
+from .splitters import *
+from .shown import get_grid, show_value
 from .datablock import *
 from .vision import *
 from .more_pictures import PILImageBW, CropPad, RandomErasing

@@ -9,6 +9,7 @@ __all__ = ['checkpoint_file', 'python_numbers', 'write_checkpoint', 'safe_load',
 # %% ../nbs/lib/checkpoint.ipynb #34d5c5c0
 import pickle, re, warnings
 from .core import *
+from .checks import naming_full_disk
 from .ranks import distrib_barrier, rank_distrib
 
 # %% ../nbs/lib/checkpoint.ipynb #b691b741
@@ -36,7 +37,7 @@ def write_checkpoint(
     "Write a checkpoint: whole, or not at all."
     if rank_distrib(): return file # of several processes the first one writes
     state = weights if opt is None else {'model': weights, 'opt': python_numbers(opt)}
-    with atomic_write(file) as tmp: torch.save(state, tmp)
+    with naming_full_disk(file), atomic_write(file) as tmp, open(tmp, 'wb') as f: torch.save(state, f)
     return file
 
 # %% ../nbs/lib/checkpoint.ipynb #9ca0b531

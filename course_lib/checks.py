@@ -12,38 +12,39 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_goes_by_position', 'warn_of_index_labels', 'check_has_vocab', 'check_n_outputs', 'check_has_split',
            'check_some_loader', 'check_valid_loader', 'check_fraction', 'check_table', 'no_such_column',
            'check_one_column', 'check_row', 'check_exact', 'check_delim', 'check_no_list', 'check_delimited',
-           'check_true_or_false', 'check_yes_or_no', 'check_on', 'warn_of_other_parts', 'check_folders', 'check_files',
-           'check_one_label', 'check_label_list', 'plain_label', 'check_vocab', 'check_flag', 'check_found_labels',
-           'sorted_labels', 'warn_of_near_labels', 'warn_of_missing_labels', 'check_known', 'check_not_encoded',
-           'check_same_order', 'check_has_names', 'check_encoded', 'check_numbers', 'check_one_size', 'check_source',
-           'check_splitter', 'check_getters', 'check_getters_of', 'check_transform', 'check_needs_no_arguments',
-           'is_of_the_course', 'check_makes_no_transforms', 'check_takes_one', 'check_annotation_class',
-           'unknown_annotation', 'check_place', 'check_gave', 'check_picture_dims', 'check_like_bytes',
-           'check_same_entries', 'warn_of_unused', 'kind_of_item', 'check_rm_tfms', 'check_new_items', 'no_way_for',
-           'about_getter', 'check_some_are_good', 'check_pattern', 'no_match', 'check_label_func',
-           'check_columns_of_one_length', 'check_labels_kind', 'check_csv', 'check_part_folders', 'check_some_of_file',
-           'check_optional', 'check_part', 'check_parts_fit', 'check_some_urls', 'warn_of_lost_pictures',
-           'check_picture_source', 'check_pixels', 'UnknownRange', 'check_grey_range', 'too_many_pixels',
-           'warn_of_many_pixels', 'check_file', 'height_and_width', 'check_choice', 'check_picture_to_cut',
-           'check_crop', 'check_stds', 'check_both_stats', 'check_colours', 'normalize_in_words', 'check_same_shape',
-           'check_same_items', 'check_class_numbers', 'Looking', 'looking', 'check_targets_finite',
-           'check_targets_between', 'check_known_classes', 'check_class_weights', 'check_weights_fit', 'check_focus',
-           'check_eps', 'check_probabilities', 'check_one_target', 'ask_for_a_loss', 'check_columns', 'check_average',
-           'check_zeros_and_ones', 'check_thresh', 'check_labels', 'warn_of_probabilities', 'check_sample_weight',
-           'check_pos_label', 'check_beta', 'check_max_fpr', 'check_two_classes', 'check_k', 'check_activation_name',
-           'check_flat', 'one_number', 'about_metric', 'check_metric_made', 'check_metric_callable',
-           'check_event_names', 'check_only_one', 'own_instead', 'check_callback', 'check_dls', 'check_model',
-           'check_callable', 'check_parts', 'check_loss', 'check_not_stretched', 'loss_of', 'naming_one_item',
-           'check_ds_idx', 'check_loader', 'check_batches', 'check_some_targets', 'check_names_loss', 'check_n_epoch',
-           'check_start_epoch', 'check_hyper', 'top_rate', 'check_slice', 'check_one_for_each', 'check_trainable',
-           'check_opt', 'check_group', 'check_monitor_name', 'check_monitor', 'check_comp', 'check_at_least',
-           'check_above', 'check_saves', 'check_can_write', 'check_same_heads', 'check_makes_steps', 'larger_loss',
-           'no_effect_with_schedule', 'check_opens_items', 'check_one_item', 'check_decided', 'check_shows',
-           'how_targets_differ', 'check_same_targets', 'renumbered_names', 'other_names_in_file', 'other_stats',
-           'not_normalised', 'same_stats', 'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach',
-           'no_numbers', 'check_fractions', 'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms',
-           'check_blew_up_later', 'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling',
-           'check_arch', 'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
+           'check_true_or_false', 'check_yes_or_no', 'check_on', 'warn_of_other_parts', 'as_list', 'rows_that_are',
+           'check_folders', 'check_files', 'check_one_label', 'check_label_list', 'plain_label', 'check_vocab',
+           'check_flag', 'check_found_labels', 'sorted_labels', 'warn_of_near_labels', 'warn_of_missing_labels',
+           'check_known', 'check_not_encoded', 'check_same_order', 'check_has_names', 'check_encoded', 'check_numbers',
+           'check_one_size', 'check_source', 'check_splitter', 'check_getters', 'check_getters_of', 'getters_for',
+           'check_transform', 'check_needs_no_arguments', 'is_of_the_course', 'check_makes_no_transforms',
+           'check_takes_one', 'check_annotation_class', 'unknown_annotation', 'check_place', 'check_gave',
+           'check_picture_dims', 'check_like_bytes', 'check_same_entries', 'warn_of_unused', 'kind_of_item',
+           'check_rm_tfms', 'check_new_items', 'no_way_for', 'about_getter', 'check_some_are_good', 'check_pattern',
+           'no_match', 'check_label_func', 'check_columns_of_one_length', 'check_labels_kind', 'check_csv',
+           'check_part_folders', 'check_some_of_file', 'check_optional', 'check_part', 'check_parts_fit',
+           'check_some_urls', 'warn_of_lost_pictures', 'check_picture_source', 'check_pixels', 'UnknownRange',
+           'check_grey_range', 'too_many_pixels', 'warn_of_many_pixels', 'check_file', 'height_and_width',
+           'check_choice', 'check_picture_to_cut', 'check_crop', 'check_stds', 'check_both_stats', 'check_colours',
+           'normalize_in_words', 'check_same_shape', 'check_same_items', 'check_class_numbers', 'Looking', 'looking',
+           'check_targets_finite', 'check_targets_between', 'check_known_classes', 'check_class_weights',
+           'check_weights_fit', 'check_focus', 'check_eps', 'check_probabilities', 'check_one_target', 'ask_for_a_loss',
+           'check_columns', 'check_average', 'check_zeros_and_ones', 'check_thresh', 'check_labels',
+           'warn_of_probabilities', 'check_sample_weight', 'check_pos_label', 'check_beta', 'check_max_fpr',
+           'check_two_classes', 'check_k', 'check_activation_name', 'check_flat', 'one_number', 'about_metric',
+           'check_metric_made', 'check_metric_callable', 'check_event_names', 'check_only_one', 'own_instead',
+           'check_callback', 'check_dls', 'check_model', 'check_callable', 'check_parts', 'check_loss',
+           'check_not_stretched', 'loss_of', 'naming_one_item', 'check_ds_idx', 'check_loader', 'check_batches',
+           'check_some_targets', 'check_names_loss', 'check_n_epoch', 'check_start_epoch', 'check_hyper', 'top_rate',
+           'check_slice', 'check_one_for_each', 'check_trainable', 'check_opt', 'check_group', 'check_monitor_name',
+           'check_monitor', 'check_comp', 'check_at_least', 'check_above', 'check_saves', 'check_can_write',
+           'check_same_heads', 'check_makes_steps', 'larger_loss', 'no_effect_with_schedule', 'check_opens_items',
+           'check_one_item', 'check_decided', 'check_shows', 'how_targets_differ', 'check_same_targets',
+           'renumbered_names', 'other_names_in_file', 'other_stats', 'not_normalised', 'same_stats',
+           'check_trained_stats', 'check_outputs', 'squeezed_twice', 'out_of_reach', 'no_numbers', 'check_fractions',
+           'check_num_it', 'check_rates', 'warn_of_few_losses', 'check_moms', 'check_blew_up_later',
+           'check_same_shapes', 'advise_without_internet', 'check_timm_name', 'find_pooling', 'check_arch',
+           'check_base_lr', 'check_dropouts', 'outputs_for', 'check_three_colours', 'warn_of_other_stats',
            'real_numbers', 'check_points', 'check_point_counts', 'check_point_has_picture', 'warn_of_points',
            'are_shares', 'stand_for_absent', 'warn_of_values', 'check_has_way_back', 'check_way_back',
            'check_for_each_photo', 'check_pairs', 'warn_of_sides', 'look_like_places', 'warn_of_places', 'check_tfms',
@@ -55,11 +56,12 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels', 'check_own_loader',
            'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
            'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'check_bear_folder',
-           'warn_of_no_none', 'check_same_everywhere', 'check_some_for_each']
+           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'naming_full_disk',
+           'check_bear_folder', 'warn_of_no_none', 'check_same_everywhere', 'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
-import difflib, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata, warnings
+import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
+import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 import course_lib
@@ -567,6 +569,21 @@ def warn_of_other_parts(
     if odd: warn_outside(f"What is not for validation is for training: these values of column {col!r}, too (with the "
                          f"number of their rows): {odd}. Drop such rows first, or name them in `on=[...]`.")
 
+def as_list(g) -> list:
+    "`g` as a list, if it is not one already; `None` is an empty one."
+    if g is None: return []
+    return list(g) if not isinstance(g, (str, type)) and hasattr(g, '__iter__') else [g]
+
+def rows_that_are(
+    values, # A column of a table
+    col,    # Its name
+    on,     # The value that means validation, or a list of such values
+):
+    "For each row, is it for validation? `ValueError` if none is; a warning if the others seem not to be for training."
+    mask = values.isin(check_on(values, col, as_list(on)))
+    warn_of_other_parts(values[~mask], col, as_list(on))
+    return mask
+
 # %% ../nbs/lib/checks.ipynb #1c2abd33
 def check_folders(
     names:list,   # Those that are looked for
@@ -801,6 +818,19 @@ def check_getters_of(name, getters:list, n:int) -> list:
     raise ValueError(f"{name} has {len(getters)} getter{'s' if len(getters) > 1 else ''} for {n} "
                      f"{what}{'s' if n != 1 else ''}: give each one function, or None for the item itself. Functions "
                      f"to be called one after the other are one `Pipeline`: `{name}=Pipeline([...])`.")
+
+def getters_for(
+    getters,      # A list of them, or `None`: those of `get_x` and `get_y`
+    get_x,        # A function, a list of functions, or `None`
+    get_y,        # The same for the targets
+    n:int,        # How many blocks there are
+    n_inp:int,    # How many of them are inputs
+) -> list:
+    "One getter for each block; `None` is the item itself. Raises `ValueError` or `TypeError`."
+    if getters is None:
+        xs = check_getters_of('get_x', as_list(get_x), n_inp) or [None]*n_inp
+        getters = xs + (check_getters_of('get_y', as_list(get_y), n - n_inp) or [None]*(n - n_inp))
+    return check_getters(list(getters), n)
 
 # %% ../nbs/lib/checks.ipynb #5951bc06
 def check_transform(t):
@@ -2552,6 +2582,21 @@ def check_answers(
         raise ValueError(f"{len(d['vocab'])} names for {d['n_out']} outputs")
     if d['target'] not in kinds: raise ValueError(f"target {d['target']!r}")
 
+# %% ../nbs/lib/checks.ipynb #ck160006
+def _is_full(error) -> bool:
+    causes = error, error.__cause__, error.__context__
+    full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    return 'No space left' in str(error) or any(getattr(e, 'errno', None) in full for e in causes)
+
+@contextmanager
+def naming_full_disk(file):
+    "Say in one sentence that there is no room for `file`, if that is why the block fails."
+    try: yield
+    except Exception as e:
+        if not _is_full(e): raise
+        stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
+        raise OSError(f'There is no room on the disk for {file}; {stays}. Make room, or take another folder.') from None
+
 # %% ../nbs/lib/checks.ipynb #456fcb5e
 def check_bear_folder(
     folder,
@@ -2589,7 +2634,6 @@ def _item_names(items) -> list:
     return [os.path.relpath(o, folder) for o in items]
 
 def _seen_of(dl) -> list:
-    dl = dl if hasattr(dl, 'new') or not hasattr(dl, 'dl') else dl.dl # what goes round in `lr_find`
     ds = getattr(dl, 'dataset', None)
     items = getattr(ds, 'items', None)
     if items is not None: return _item_names(items)
@@ -2601,7 +2645,7 @@ def _names_of(dls) -> list:
 
 def _facts(learn) -> dict:
     "What must be the same in all processes, by what it is."
-    loaders = getattr(learn.dls, 'loaders', [])
+    loaders = [getattr(dl, 'dl', dl) for dl in getattr(learn.dls, 'loaders', [])] # `lr_find` goes round its `dl`
     names = 'training', 'validation', *(f'loader {k}' for k in range(2, len(loaders)))
     facts = {f'{name} items': _seen_of(dl) for name,dl in zip(names, loaders)}
     facts['classes'] = _names_of(learn.dls)
@@ -2633,3 +2677,11 @@ def check_some_for_each(learn, n_ranks:int):
     if n >= n_ranks: return
     raise ValueError(f'{n_ranks} processes are to share {n} training items: some would never have one. '
                      f'Start at most {n} (`torchrun --nproc-per-node={n}`), or give more items.')
+def check_options(cls, given:dict, caller:str):
+    "Raise `TypeError` for the first of the keywords `given` that `cls` does not take."
+    known = [k for k in inspect.signature(cls).parameters if k not in ('module', 'device_ids')]
+    odd = next((k for k in given if k not in known), None)
+    if odd is None: return
+    near = difflib.get_close_matches(odd, known, 1)
+    raise TypeError(f"{caller} takes no `{odd}`{f'; do you mean `{near[0]}`?' if near else '.'} "
+                    f"What it does not know it gives to torch's {cls.__name__}, which takes: {', '.join(known)}.")

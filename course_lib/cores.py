@@ -62,8 +62,8 @@ def core_quota(
 def n_cores() -> int:
     "The number of cores that this process may use: the scheduler's, or fewer if a container allows less. At least 1."
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    quota = core_quota()
-    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+    quota, n_beside = core_quota(), int(os.environ.get('LOCAL_WORLD_SIZE') or 1) # processes of one `torchrun`
+    return max(1, (allowed if quota is None else min(allowed, math.ceil(quota)))//n_beside)
 
 # %% ../nbs/lib/cores.ipynb #d1c3c632
 def loader_threads() -> int:

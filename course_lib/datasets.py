@@ -6,7 +6,7 @@
 __all__ = ['image_extensions', 'URLs', 'register_sample', 'untar_data', 'get_files', 'get_image_files']
 
 # %% ../nbs/lib/datasets.ipynb #218e3572
-import os, re, shutil, stat, tarfile, zipfile, zlib
+import os, re, shutil, stat, tarfile, time, zipfile, zlib
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote, urlparse
@@ -15,6 +15,7 @@ from fastcore.foundation import L
 from tqdm.auto import tqdm
 from .core import atomic_write, data_home
 from .downloads import Part, download
+from .ranks import rank_distrib, say_once
 
 # %% ../nbs/lib/datasets.ipynb #d2ae6b94
 class URLs:
@@ -84,7 +85,7 @@ def _download(url, archive):
     part = Part(url, archive)
     _check_space(url, archive.parent, part.size)
     total = _known[url][0] if url in _known else None
-    with tqdm(total=total, desc=archive.name, unit='B', unit_scale=True) as bar:
+    with tqdm(total=total, desc=archive.name, unit='B', unit_scale=True, disable=rank_distrib() > 0) as bar:
         try: download(url, archive, bar)
         except requests.RequestException as e:
             raise ConnectionError(f'{url} cannot be fetched: {_why(e)}. {_advice(archive, part)}') from None
@@ -142,7 +143,8 @@ def _unpack(archive, dest):
     opened, members = (zipfile.ZipFile, _zip_members) if is_zip else (tarfile.open, _tar_members)
     try:
         with opened(archive) as f:
-            bar = tqdm(members(f, archive), desc=f'unpacking {archive.name}', unit=' files', leave=False)
+            bar = tqdm(members(f, archive), desc=f'unpacking {archive.name}', unit=' files', leave=False,
+                       disable=rank_distrib() > 0)
             for m in bar: f.extract(m, everything)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as e:
         raise ValueError(f'{archive} cannot be unpacked: {e}. It may be cut short, or be no archive at all (a web page '
@@ -158,7 +160,7 @@ def _locked(path):
     lock = FileLock(path.with_name(f'.{path.name}.lock'))
     try: lock.acquire(timeout=1)
     except Timeout:
-        print(f'Waiting for another process that is at work on {path.name} ...')
+        say_once(f'Waiting for another process that is at work on {path.name} ...')
         lock.acquire()
     try:
         left_over = re.compile(re.escape(f'.{path.name}.') + '[a-z0-9_]{8}') # as named by atomic_write
@@ -166,6 +168,19 @@ def _locked(path):
             if left_over.fullmatch(p.name) and p.is_dir(): shutil.rmtree(p, ignore_errors=True)
         yield
     finally: lock.release()
+
+# %% ../nbs/lib/datasets.ipynb #dsrank02
+def _is_locked(path):
+    from filelock import FileLock, Timeout
+    try:
+        with FileLock(path.with_name(f'.{path.name}.lock'), timeout=0): return False
+    except Timeout: return True
+
+def _let_rank0_begin(path, seconds=10):
+    "Wait until the folder is there, or somebody is at work on it."
+    end = time.time() + seconds
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while time.time() < end and not path.exists() and not _is_locked(path): time.sleep(0.1)
 
 # %% ../nbs/lib/datasets.ipynb #acbb5f53
 def _fetch(url, archive, force):
@@ -262,6 +277,7 @@ def untar_data(url:str,                   # Address of a `.tgz`, `.tar.gz` or `.
     make, source = _archived(url, place('archive')/name, force_download) if name else _sample(url)
     with _noting_place(dest, url):
         if not force_download and _is_ready(dest, source): return dest
+        if rank_distrib(): _let_rank0_begin(dest)
         with _locked(dest):
             if force_download or not _is_ready(dest, source): _fill(dest, make, source) # another process may have
     return dest

@@ -13,8 +13,9 @@ from .core import *
 from .checks import (
     check_answers, check_description, check_layer_sizes, check_made_of_data, check_own_loader,
     check_pictures_with_target, check_plain_labels, check_same_layers, check_target_kind, check_thresholds,
-    naming_nonsense, naming_other_files, one_label_only, transform_is_code)
+    naming_full_disk, naming_nonsense, naming_other_files, one_label_only, transform_is_code)
 from .checkpoint import check_weights
+from .ranks import rank_distrib
 from .dataloaders import *
 from .datablock import *
 from .vision import *
@@ -221,8 +222,10 @@ def export(self:Learner,
     from safetensors.torch import save_file
     d, file = {**describe(self, thresholds), 'about': about}, self.path/fname
     Predictor(self.model, d)
+    if rank_distrib(): return file # of several processes the first one writes
     weights = {k: v.detach().cpu().contiguous().clone() for k,v in self.model.state_dict().items()}
-    with atomic_write(file) as tmp: save_file(weights, tmp, {'format': 'pt', 'course_lib': json.dumps(d)})
+    notes = {'format': 'pt', 'course_lib': json.dumps(d)}
+    with naming_full_disk(file), atomic_write(file) as tmp: save_file(weights, tmp, notes)
     return file
 
 # %% ../nbs/14_export.ipynb #30e3cf2f

@@ -12,7 +12,7 @@ from .core import *
 from .checks import (check_class_names, check_class_targets, check_decided, check_draws_items,
                                check_has_losses, check_interprets, check_ranks, check_top)
 from .dataloaders import Datasets
-from .datablock import get_grid, show_value
+from .shown import get_grid, show_value
 from .vision import TensorPoint
 from .photo import scales_points
 from .results import as_targets, draw_results, in_order, in_words, to_score

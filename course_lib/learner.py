@@ -16,7 +16,7 @@ from .core import *
 from .ranks import say_once
 from .checks import *
 from .groups import bn_bias_params, decay_or_not, per_group
-from .progress import FitProgress, SmoothLosses, clock, count_batches, where_in_fit, where_spoilt
+from .progress import FitProgress, SmoothLosses, clock, count_batches, hidden, where_in_fit, where_spoilt
 from .memory import give_back
 from .checkpoint import checkpoint_file, write_checkpoint, read_checkpoint, check_weights, check_opt_state
 from .losses import activation_for, decodes_for
@@ -506,14 +506,14 @@ Learner.default_cbs.append(ProgressCallback)
 @contextmanager
 def no_bar(self:Learner):
     "Without the progress bar for the length of a `with` block."
-    with setting(self.progress, 'bar', False): yield self
+    with hidden(self, 'bar'): yield self
 
 # %% ../nbs/07_learner.ipynb #87a6894e
 @patch
 @contextmanager
 def no_logging(self:Learner):
     "Without the table for the length of a `with` block."
-    with setting(self.progress, 'table', False): yield self
+    with hidden(self, 'table'): yield self
 
 # %% ../nbs/07_learner.ipynb #c657ba1d
 class TerminateOnNaNCallback(Callback):

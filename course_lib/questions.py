@@ -855,8 +855,8 @@ _add(Code(8, 'Lambda', asked_in='03',
             sorted(r['labels'])
             [*r['labels']]'''),
         Wrong('empty name', "lambda r: r['labels'].split(' ')", '''
-            Right, but for the empty text: `"".split(" ")` is `[""]`, one label whose name is empty. It would
-            become a class of its own.''', also='''
+            Right, but for the empty text: `"".split(" ")` is `[""]`, one label whose name is empty. A row without
+            labels should give an empty list.''', also='''
             r['labels'].split() or ['']
             r['labels'].split(' ') if True else []'''),
         Wrong('nothing for none', "r['labels'].split() if r['labels'] else None", '''

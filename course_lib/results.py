@@ -12,7 +12,8 @@ from .core import *
 from contextlib import nullcontext
 from .ranks import rank_distrib
 from .checks import check_loader, check_batches
-from .datablock import TensorMultiCategory, get_grid, show_value
+from .shown import get_grid, show_value
+from .datablock import TensorMultiCategory
 
 # %% ../nbs/lib/results.ipynb #1b886552
 def in_order(dl):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from .cores import n_cores
 from .datasets import URLs, register_sample, untar_data
+from .ranks import rank_distrib
 from .drawings.pen import Dice
 from .drawings.things import PASCAL_CLASSES
 from .drawings.scenes import draw_scene, scene_labels
@@ -41,7 +42,8 @@ def _progress(total, what):
     if 'ipykernel' in sys.modules and total > 99:
         with _line_in_notebook(total, what) as more: yield more
     else:
-        with tqdm(total=total, desc=f'drawing {what}', leave=False, disable=None) as bar: yield bar.update
+        hidden = True if rank_distrib() else None # `None`: where there is no terminal
+        with tqdm(total=total, desc=f'drawing {what}', leave=False, disable=hidden) as bar: yield bar.update
 
 # %% ../nbs/lib/samples.ipynb #dc0926f8
 def _in_processes(f, jobs, n_workers, start, done):

@@ -28,6 +28,7 @@ from .core import *
 from .checks import *
 from .datasets import get_files, get_image_files
 from .dataloaders import *
+from .splitters import *
 from .datablock import *
 from .vision import *
 from .doctor import look_at

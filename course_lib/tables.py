@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['keep_types', 'item_at', 'for_each', 'read_once', 'each_once', 'is_whole', 'place_of', 'table_column', 'entry',
-           'as_text', 'split_labels', 'each_item', 'values_of', 'look_at_each', 'first_values']
+           'as_text', 'split_labels', 'each_item', 'values_of', 'look_at_each', 'first_values', 'check_reads_in_order',
+           'read_columns']
 
 # %% ../nbs/lib/tables.ipynb #56d437cf
 import gc
@@ -150,3 +151,21 @@ def first_values(columns, items, at) -> dict:
     is_table = hasattr(items, 'columns')
     readers = [c for c in columns if is_table and c.n_looking() > 1 and not hasattr(c.fns[0], 'of_table')]
     return dict(zip(readers, read_once([c.fns[0] for c in readers], items, at))) if readers else {}
+
+# %% ../nbs/lib/tables.ipynb #48c16b67
+def check_reads_in_order(reader, items, vocab):
+    "Raise `ValueError` if `reader` reads columns that have the names of the vocab in another order than the vocab."
+    cols, names = getattr(reader, 'cols', None), getattr(items, 'columns', None)
+    if cols is not None and names is not None: check_same_order([names[place_of(names, c)] for c in cols], vocab)
+
+def read_columns(
+    df,                 # A DataFrame
+    cols,               # Names or numbers of its columns
+    read,               # Function of an entry
+    splits:bool=False,  # Will a missing entry become an empty list of labels? Then say how many there are
+) -> list: # of tuples, one for each row
+    "What `read` makes of the entries, column by column: equal entries are read once."
+    columns = [table_column(df, c) for c in cols]
+    if splits:
+        for c in columns: warn_of_missing_labels(c.name, int(c.isna().sum()), len(c))
+    return list(zip(*(each_once(read, c.tolist()) for c in columns)))

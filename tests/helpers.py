@@ -13,7 +13,8 @@ MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 ORDER = """cores memory core ranks checks tables first_batch ahead draws decode fused functions progress checkpoint
     downloads datasets
     findings sketch drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
-    dataloaders keywords datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
+    dataloaders keywords new_items splitters shown
+    datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
     metrics more_metrics results fits groups learner precision layers tta interpretation
     schedules rates tracking distrib transfer augment regression export bear_page bears
     sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()

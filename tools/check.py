@@ -1,11 +1,11 @@
 """Are the modules what the notebooks say, are the notebooks clean, does README.md agree with the course map?
 
 Works on a copy, so nothing here is changed. With --fix the copy's version is taken over: that is
-`nbdev_export`, `nbdev_clean` and a new README.md in one.
+`nbdev_export`, `nbdev_clean` and a new README.md with its pictures in one.
 """
 import shutil, subprocess, sys, tempfile
 from pathlib import Path
-from readme import readme
+import readme
 
 ROOT = Path(__file__).resolve().parent.parent
 NBDEV = """
@@ -29,19 +29,19 @@ def as_they_should_be(root, copy):
     shutil.copy(root/'settings.ini', copy)
     (copy/'course_lib').mkdir()
     subprocess.run([sys.executable, '-c', NBDEV], cwd=copy, check=True)
-    (copy/'README.md').write_text(readme(copy/'nbs'/'index.ipynb'), encoding='utf-8')
+    readme.write(copy/'nbs'/'index.ipynb', copy)
 
 def differences(root, copy):
     "Paths, relative to both, of the files that differ or are missing on one side."
-    patterns = 'course_lib/**/*.py', 'nbs/**/*.ipynb', 'README.md'
+    patterns = 'course_lib/**/*.py', 'nbs/**/*.ipynb', 'README.md', f'{readme.PICTURES}/*'
     names = {p.relative_to(o) for o in (root, copy) for pat in patterns for p in o.glob(pat)
              if '.ipynb_checkpoints' not in p.parts}
-    read = lambda p: p.read_text(encoding='utf-8') if p.exists() else None
+    read = lambda p: p.read_bytes().replace(b'\r\n', b'\n') if p.exists() else None # as git may have it on Windows
     return sorted(n for n in names if read(root/n) != read(copy/n))
 
 def fix(root, copy, names):
     for n in names:
-        (root/n).parent.mkdir(exist_ok=True)
+        (root/n).parent.mkdir(parents=True, exist_ok=True)
         if (copy/n).exists(): shutil.copy(copy/n, root/n)
         else: (root/n).unlink()
         print(('wrote ' if (copy/n).exists() else 'removed ') + n.as_posix())
@@ -52,8 +52,9 @@ def complaint(names):
     kinds = {'.py': 'differ from what their notebooks export',
              '.ipynb': 'are not clean (they hold execution counts, metadata, or lines in another form)',
              '.md': 'does not agree with nbs/index.ipynb'}
-    lines = [f'{", ".join(n.as_posix() for n in names if n.suffix == s)} {text}'
-             for s,text in kinds.items() if any(n.suffix == s for n in names)]
+    suffix = lambda n: '.md' if n.suffix in ('.png', '.jpg') else n.suffix # README's pictures
+    lines = [f'{", ".join(n.as_posix() for n in names if suffix(n) == s)} {text}'
+             for s,text in kinds.items() if any(suffix(n) == s for n in names)]
     return '\n'.join([*lines, REMEDY])
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from torch.utils.data import DataLoader as TorchLoader, default_collate
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import IndexSplitter
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.augment import *

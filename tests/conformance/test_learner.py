@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.losses import *
 from course_lib.metrics import *
@@ -685,6 +686,13 @@ def test_text_table(capsys):
     assert lines[0].split() == ['epoch', 'train_loss', 'valid_loss', 'accuracy_multi']
     for k,(line,row) in enumerate(zip(lines[1:], learn.recorder.values)):
         assert [float(v) for v in line.split()] == pytest.approx([k, *row], abs=1e-6)
+
+@pytest.mark.parametrize('block', ['no_bar', 'no_logging'])
+def test_silence_of_a_learner_that_shows_nothing_anyway(capsys, block):
+    "As in all processes but one of several; as in fastai."
+    learn = make().remove_cb(ProgressCallback)
+    with getattr(learn, block)() as inner: inner.fit(1)
+    assert inner is learn and capsys.readouterr() == ('', '') and not hasattr(learn, 'progress')
 
 def test_silence(capsys):
     learn = quiet(make(), 'fit', 1)

@@ -3,6 +3,7 @@ import io, warnings
 import numpy as np, pytest, torch
 from PIL import Image
 from course_lib.core import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.photo import *

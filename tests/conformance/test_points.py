@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from PIL import Image, JpegImagePlugin
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib import decode
 from course_lib.vision import *

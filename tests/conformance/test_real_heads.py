@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from course_lib.core import *
 from course_lib.datasets import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.augment import *

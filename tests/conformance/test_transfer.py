@@ -7,6 +7,7 @@ from torch import nn
 from course_lib import transfer
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.losses import *
 from course_lib.vision import *

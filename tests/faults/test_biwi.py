@@ -4,6 +4,7 @@ import pytest, torch
 from PIL import Image
 from course_lib.core import *
 from course_lib.datasets import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.augment import *

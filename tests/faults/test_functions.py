@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from torch import nn
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.augment import *

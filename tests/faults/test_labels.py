@@ -3,6 +3,8 @@ import enum, inspect, io, warnings
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd, pytest
 from course_lib.core import *
+from course_lib.shown import get_grid, show_value
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.dataloaders import *
 from course_lib.export import describe_data

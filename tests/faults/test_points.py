@@ -4,6 +4,7 @@ import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
 from course_lib.core import *
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 from course_lib.vision import *
 from course_lib.augment import *

@@ -3,6 +3,7 @@ import warnings
 from pathlib import Path
 import numpy as np, pandas as pd, pytest, torch
 from course_lib.dataloaders import *
+from course_lib.splitters import *
 from course_lib.datablock import *
 
 def table(n=12, n_valid=4, **cols):

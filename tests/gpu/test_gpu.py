@@ -167,7 +167,7 @@ from tests.gpu.test_gpu import *
 set_seed(0)
 learn = Learner(loaders(bs=32//num_distrib()), net(nn.Identity), opt_func=SGD, path={folder!r})
 set_seed(1)
-with learn.distrib_ctx(), learn.no_bar(), learn.no_logging():
+with learn.no_bar(), learn.no_logging(), learn.distrib_ctx():
     learn.fit(2, 1e-2)
     learn.save(f'on_{{num_distrib()}}', with_opt=False)
 '''

@@ -176,7 +176,7 @@ def verify(nb):
         if c.is_code and not any(o in c.text for o in SKIP): exec(compile(c.text, f'{nb.stem}[{i}]', 'exec'), scope)
     return problems, n
 
-QUICK = '01_pandas 02_dataloaders 03_datablock 05_losses 06_metrics'.split() # the others train
+QUICK = '01_pandas 02_dataloaders 03_datablock 04_vision 05_losses 06_metrics 11_augment'.split() # the others train
 
 @pytest.mark.slow
 @pytest.mark.parametrize('nb', [p for p in CHAPTERS if p.stem in QUICK], ids=lambda p: p.stem)

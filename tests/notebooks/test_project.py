@@ -83,7 +83,8 @@ ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions 
     findings doctor photo scores results fits
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bear_page bears copies study all
-    keywords first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
+    keywords new_items shown
+    first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
@@ -156,6 +157,15 @@ def test_links_lead_somewhere(page):
 def test_readme_is_the_course_map():
     assert readme.readme(ROOT/'nbs'/'index.ipynb') == (ROOT/'README.md').read_text(encoding='utf-8')
 
+def test_pictures_of_readme():
+    "They are those of the index, each with a text, and no other lies beside them."
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    wanted = readme.pictures(ROOT/'nbs'/'index.ipynb')
+    shown = re.findall(r'^!\[(.*)\]\((.*)\)$', text, re.MULTILINE)
+    assert [path for _,path in shown] == list(wanted) and all(len(alt) > 20 for alt,_ in shown)
+    assert {p: (ROOT/p).read_bytes() for p in wanted} == wanted and sum(map(len, wanted.values())) < 300_000
+    assert {p.relative_to(ROOT).as_posix() for p in (ROOT/readme.PICTURES).iterdir()} == set(wanted)
+
 def test_course_map_has_every_notebook():
     text = prose(NBS/'index.ipynb')
     others = [p.relative_to(NBS).as_posix() for p in NOTEBOOKS if p.name != 'index.ipynb']
@@ -173,6 +183,7 @@ def test_snippets_of_readme(everything):
     nodes = list(ast.walk(ast.parse(code)))
     names = [n for n in nodes if isinstance(n, ast.Name)]
     made = {n.id for n in names if isinstance(n.ctx, ast.Store)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    made |= {n.name for n in nodes if isinstance(n, (ast.ClassDef, ast.FunctionDef, ast.alias))}
     used = {n.id for n in names if isinstance(n.ctx, ast.Load)}
     assert used - made - set(everything) - set(dir(builtins)) == set()
 

@@ -65,8 +65,8 @@ def environ(**kwargs):
 def test_the_example_of_the_readme(place):
     here, programs = place
     text = (ROOT/'README.md').read_text(encoding='utf-8')
-    example, shown = re.search(r'```python\n(.*?)```\n\n```text\n(.*?)```', text, re.DOTALL).groups()
-    *lines, last = example.strip().splitlines()
+    before, shown = re.match(r'(.*?```)\n\n```text\n(.*?)```', text, re.DOTALL).groups() # up to the first output
+    *lines, last = '\n'.join(re.findall(r'```python\n(.*?)```', before, re.DOTALL)).strip().splitlines()
     where = 'import course_lib; print(course_lib.__file__)'
     said = run(programs/'python', '-c', '\n'.join([*lines, f'print({last})', where]), cwd=here, env=environ())
     assert shown.split() == said.split()[:-1] and said.split()[-1].startswith(str(programs.parent))

@@ -1,0 +1,147 @@
+"The course map of the index: it agrees with the chapters, and none of the three ways needs a chapter outside of it."
+import re
+import pytest
+import readme # tools/
+from tests.helpers import CHAPTERS, NBS, NOTEBOOKS, ROOT, code, name, prose
+
+INDEX = NBS/'index.ipynb'
+WAYS = 'everything', 'in an hour', 'the book' # columns of minutes in the map
+
+def chapter_numbers(text):
+    "The chapters that a text names: `03`, `02 to 04`."
+    text = re.sub(r'\b(\d\d) to (\d\d)\b', lambda m: ' '.join(f'{n:02}' for n in range(int(m[1]), int(m[2]) + 1)), text)
+    return set(re.findall(r'\b\d\d\b', text))
+
+def section(title):
+    found = re.search(rf'^## {title}\n(.*?)(?=^## |\Z)', prose(INDEX), re.DOTALL | re.MULTILINE)
+    assert found, f'the index has no section {title!r}'
+    return found[1]
+
+def course_map():
+    "{number of a chapter: (the chapters it needs, {way: minutes})}; `this page` and `together` are rows as well."
+    rows = {}
+    for line in re.findall(r'^\| (?!chapter)(.*) \|$', section('The course map'), re.MULTILINE):
+        title, _, needs, *minutes = [o.strip() for o in line.split('|')]
+        number = re.match(r'\[?(\d\d|this page|together)', title)
+        rows[number[1]] = chapter_numbers(needs), {w: int(o) for w,o in zip(WAYS, minutes) if o}
+    return rows
+
+def of(way): return [n for n,(_,minutes) in course_map().items() if n.isdigit() and way in minutes]
+def whole(way):
+    "The chapters that are read whole; where a way goes through a part only, its text links to a section."
+    parts = re.search(rf"^- \*\*{way}.*$", section('The course map'), re.MULTILINE | re.IGNORECASE)
+    return [n for n in of(way) if not re.search(rf'{n}_\w+\.ipynb#', parts[0])]
+
+def head(nb): return prose(nb).split('\n## ')[1]
+
+def needs(nb):
+    "What the head of a chapter says it needs; what it borrows and says again where it is used is not counted."
+    said = re.search(r'You need\b(.*)$', head(nb), re.MULTILINE)
+    parts = re.split(r'[;.] ', said[1]) if said else []
+    return chapter_numbers(' '.join(o for o in parts if 'where it is used' not in o))
+
+each_way = pytest.mark.parametrize('way', WAYS)
+
+@each_way
+def test_a_way_needs_nothing_outside_of_it(way):
+    had = set()
+    for n in of(way):
+        lacks = course_map()[n][0] - had if n in whole(way) else {}
+        assert not lacks, f'{n} needs {lacks}, which come later or never'
+        had.add(n)
+
+@pytest.mark.slow
+@each_way
+def test_nor_do_the_heads_of_its_chapters(way):
+    had = set()
+    for n in of(way):
+        lacks = needs(next(NBS.glob(f'{n}_*.ipynb'))) - had if n in whole(way) else {}
+        assert not lacks, f'by its head {n} needs {lacks}, which come later or never'
+        had.add(n)
+
+def test_what_is_read_in_part_begins_without_the_others():
+    "In an hour: chapters read from their beginning to a section. Their heads say that this needs no other chapter."
+    parts = [n for n in of('in an hour') if n not in whole('in an hour')]
+    assert parts == ['03', '06']
+    for n in parts:
+        nb = next(NBS.glob(f'{n}_*.ipynb'))
+        assert 'nothing but [the index](index.ipynb)' in head(nb) or not needs(nb), n
+
+def test_everything_is_everything(): assert of('everything') == [nb.stem[:2] for nb in CHAPTERS]
+
+@each_way
+def test_minutes_add_up(way):
+    rows = course_map()
+    total = sum(minutes.get(way, 0) for n,(_,minutes) in rows.items() if n != 'together')
+    assert rows['together'][1][way] == total
+    said = re.search(rf'^- \*\*{way}\D*(\d+ hours)?', section('The course map'), re.MULTILINE | re.IGNORECASE)
+    assert round(total/60) == int((said[1] or '1').split()[0])
+
+def test_drawing_says_the_same():
+    text = '\n'.join(c.text for c in code(INDEX))
+    drawn = {n: int(minutes) for n,minutes in re.findall(r"'(\d\d) [^']*': \(\d, \d, (\d+),", text)}
+    appendix = '17'
+    assert drawn == {n: course_map()[n][1]['everything'] for n in of('everything') if n != appendix}
+
+# ------------------------------------------------------------------ what the heads say
+
+HOURS = {'a quarter of an hour': 15, 'half an hour': 30, 'three quarters of an hour': 45, 'an hour and a quarter': 75,
+         'an hour and a half': 90, 'an hour': 60, 'two and a half hours': 150, 'two hours': 120,
+         'two to three hours': 150,
+         'three and a half hours': 210, 'three hours': 180, 'four hours': 240}
+
+def minutes_said(nb):
+    "How long the head of a chapter says it takes to work through; its parts added."
+    sentences = re.findall(r'[^.]*\btakes? [^.]*to work through[^.]*', head(nb))
+    text = re.split(r'\btakes? ', ' '.join(sentences), maxsplit=1)[-1] # what comes before says how long the cells run
+    total = 0
+    for words,n in sorted(HOURS.items(), key=lambda o: -len(o[0])): # an hour and a half before an hour
+        total += n*len(re.findall(rf'\b{words}\b', text))
+        text = re.sub(rf'\b{words}\b', '', text)
+    return total + sum(map(int, re.findall(r'\b(\d+) minutes', text)))
+
+@pytest.mark.slow
+@pytest.mark.parametrize('nb', CHAPTERS, ids=name)
+def test_map_agrees_with_the_head(nb):
+    needed, minutes = course_map()[nb.stem[:2]]
+    said = minutes_said(nb)
+    assert said in (0, minutes['everything']), 'change the row of the map, its sums and the drawing'
+    if 'You need' in head(nb): assert needed == needs(nb), 'change the row of the map'
+
+# ------------------------------------------------------------------ glossary, and links into pages
+
+def anchors(nb):
+    "Of a notebook's headings, as JupyterLab makes them: the text as it is read, dashes for blanks; and its own."
+    titles = re.findall(r'^#+ (.*)$', re.sub(r'```.*?```', '', prose(nb), flags=re.DOTALL), re.MULTILINE)
+    own = re.findall(r'<a id="([\w-]+)"></a>', prose(nb))
+    return {re.sub(r'\]\([^)]*\)|[`*\[]', '', o).strip().replace(' ', '-') for o in titles} | {*own}
+
+@pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
+def test_links_lead_to_headings(nb):
+    text = re.sub(r'```.*?```|`[^`\n]*`', '', prose(nb), flags=re.DOTALL)
+    for file,heading in re.findall(r'\]\(((?!\w+:)[^)\s#]*\.ipynb)?#([^)\s]+)\)', text):
+        page = nb.parent/file if file else nb
+        assert heading in anchors(page), (f'{file}#{heading} leads to the top only: JupyterLab makes the anchor of the '
+                                          'text of a heading, with its capitals and with dashes for blanks')
+
+def test_links_of_readme_lead_to_headings():
+    text = (ROOT/'README.md').read_text(encoding='utf-8')
+    there = {readme.anchor(o) for o in re.findall(r'^#+ (.*)$', text, re.MULTILINE)}
+    assert set(re.findall(r'\]\(#([^)\s]+)\)', text)) <= there
+
+def glossary():
+    table = section('Glossary')
+    rows = re.findall(r'^\| (?!term)([^|]+) \| ([^|]+) \| \[(\d\d)\]\((\d\d_\w+\.ipynb)\) \|$', table, re.MULTILINE)
+    assert len(rows) == len(re.findall(r'^\|', table, re.MULTILINE)) - 2, 'a row of another form'
+    return rows
+
+def test_glossary_is_in_order():
+    terms = [term.lower() for term,*_ in glossary()]
+    assert terms == sorted(terms) and len(set(terms)) == len(terms)
+
+@pytest.mark.slow
+def test_glossary_leads_to_chapters_that_have_the_term():
+    for term,_,n,file in glossary():
+        assert file.startswith(n) and (NBS/file).exists()
+        words = [o for o in re.split(r' and | \(|\)', term.lower()) if o]
+        assert any(re.sub('s$', '', o) in prose(NBS/file).lower() for o in words), f'{file} does not speak of {term}'

@@ -1,0 +1,100 @@
+"If one process fails, all end soon, and what one reads is what went wrong first. No file is half there."
+import re, socket, subprocess, sys, time
+import pytest
+from tests.helpers import free_port
+from tests.scale.group import ENV, ROOT, end, said, start
+
+KINDS = 'raises is_killed hangs'.split()
+
+@pytest.fixture(scope='module')
+def ends(tmp_path_factory):
+    "The exit status, what was printed, and the seconds, of a training with each kind of trouble. All run at once."
+    folders = {k: tmp_path_factory.mktemp(k) for k in KINDS}
+    begun = time.time()
+    programs = {k: start(2, '-m', 'tests.scale.troubles', k, folder) for k,folder in folders.items()}
+    return {k: (*end(p), time.time() - begun, folders[k]) for k,p in programs.items()}
+
+def test_message_of_the_first(ends):
+    code, out, *_ = ends['raises']
+    assert code and 'It is over.' not in out
+    assert said(out)[0] == 'FileNotFoundError: no such picture'
+    assert set(said(out)[1:]) <= {'RankFailed: rank 1 failed with FileNotFoundError: no such picture'}
+    assert 'of the dataset was loaded: look at' in out and 'closed by peer' not in out
+
+def test_torchrun_names_the_first(ends):
+    "The table at its end."
+    for k,text in dict(raises='FileNotFoundError: no such picture', is_killed='SIGKILL').items():
+        cause = ends[k][1].split('Root Cause')[1]
+        assert text in cause and re.search(r'rank +: 1 ', cause)
+
+def test_killed(ends):
+    code, out, *_ = ends['is_killed']
+    assert code and 'It is over.' not in out
+    assert set(said(out)) <= {'RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?'}
+
+def test_hanging(ends):
+    "The others wait for as long as they were told, and name the one that does not come."
+    code, out, *_ = ends['hangs']
+    assert code and 'It is over.' not in out
+    late = 'rank 1 did not come where the others waited for it: it hangs, or needs more time than `timeout`.'
+    assert said(out) == [f'RankFailed: {late}']
+
+@pytest.mark.parametrize('k', KINDS)
+def test_all_end_soon(ends, k): assert ends[k][2] < 100 # a training that hangs would take a quarter of an hour
+
+def alone(kind, rank, port):
+    "One process of two, started by hand."
+    env = dict(ENV, WORLD_SIZE='2', RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    return subprocess.Popen([sys.executable, '-m', 'tests.scale.troubles', kind, '.'], env=env, cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+def test_port_in_use():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        s.listen()
+        port = s.getsockname()[1]
+        code, out = end(alone('none', 0, port))
+    assert code
+    assert said(out)[0].startswith(f'RuntimeError: The processes cannot meet at 127.0.0.1:{port}: another program uses')
+
+def test_without_torchrun_a_kill_is_told_too():
+    "Then rank 0 has the time to say it."
+    port = free_port()
+    (code, out), (killed, _) = map(end, [alone('is_killed', rank, port) for rank in (0, 1)])
+    assert code and killed == -9
+    assert said(out) == ['RankFailed: rank 1 has ended without a word: was it killed, for want of memory perhaps?']
+
+# ------------------------------------------------------------------ a full disk
+
+@pytest.fixture
+def tiny_disk(tmp_path, monkeypatch):
+    "Files of more than 20 000 bytes find no room: the operating system says so in the middle of writing."
+    resource = pytest.importorskip('resource')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try: yield tmp_path
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+def learner_in(folder):
+    from course_lib.all import BCEWithLogitsLossFlat, DataLoader, DataLoaders, Learner, nn, torch
+    items = [(torch.zeros(100), torch.zeros(100))]*4
+    return Learner(DataLoaders(DataLoader(items, 2), DataLoader(items, 2), path=folder), nn.Linear(100, 100),
+                   BCEWithLogitsLossFlat())
+
+def test_full_disk(tiny_disk):
+    learn = learner_in(tiny_disk)
+    with pytest.raises(OSError, match=r'no room on the disk for .*big.pth; nothing is half written'): learn.save('big')
+    assert list((tiny_disk/'models').iterdir()) == []
+
+def test_full_disk_leaves_what_was_there(tiny_disk):
+    learn = learner_in(tiny_disk)
+    (tiny_disk/'models').mkdir()
+    (tiny_disk/'models/big.pth').write_bytes(b'before')
+    with pytest.raises(OSError, match='what it held before is still there'): learn.save('big')
+    assert (tiny_disk/'models/big.pth').read_bytes() == b'before' and len(list((tiny_disk/'models').iterdir())) == 1
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    learn = learner_in(tmp_path)
+    (tmp_path/'models').write_text('a file')
+    with pytest.raises(OSError) as e: learn.save('big')
+    assert 'no room' not in str(e.value)
