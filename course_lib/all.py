@@ -39,6 +39,7 @@ from .losses import *
 from .more_losses import *
 from .metrics import *
 from .more_metrics import *
+from .resume import Checkpoint
 from .groups import *
 from .learner import *
 from .precision import *

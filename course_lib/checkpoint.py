@@ -37,7 +37,7 @@ def write_checkpoint(
     "Write a checkpoint: whole, or not at all."
     if rank_distrib(): return file # of several processes the first one writes
     state = weights if opt is None else {'model': weights, 'opt': python_numbers(opt)}
-    with naming_full_disk(file), atomic_write(file) as tmp, open(tmp, 'wb') as f: torch.save(state, f)
+    with naming_full_disk(file), atomic_write(file) as tmp: torch.save(state, tmp)
     return file
 
 # %% ../nbs/lib/checkpoint.ipynb #9ca0b531

@@ -53,11 +53,13 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_frame_size', 'check_as_many_points', 'check_interprets', 'check_has_losses', 'check_top',
            'check_ranks', 'check_draws_items', 'check_class_targets', 'check_class_names', 'check_erasing',
            'check_n_passes', 'check_share', 'check_augments', 'check_targets_stay', 'warn_of_no_change',
-           'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels', 'check_own_loader',
-           'check_has_no_data', 'transform_is_code', 'check_pictures_with_target', 'check_plain_labels',
-           'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file', 'naming_other_files',
-           'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers', 'naming_full_disk',
-           'check_bear_folder', 'warn_of_no_none', 'check_same_everywhere', 'check_some_for_each', 'check_options']
+           'check_checkpoint', 'check_minutes', 'no_room', 'check_plain_state', 'no_training', 'damaged_training',
+           'other_training', 'check_made_of_data', 'check_same_layers', 'check_picture_list', 'check_without_labels',
+           'check_own_loader', 'check_has_no_data', 'transform_is_code', 'check_pictures_with_target',
+           'check_plain_labels', 'check_target_kind', 'check_thresholds', 'one_label_only', 'kind_of_file',
+           'naming_other_files', 'check_description', 'naming_nonsense', 'check_layer_sizes', 'check_answers',
+           'naming_full_disk', 'check_bear_folder', 'warn_of_no_none', 'check_same_everywhere', 'check_some_for_each',
+           'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
@@ -2402,6 +2404,55 @@ def warn_of_no_change():
     warn_outside("`tta` has averaged predictions that are all the same: nothing in these data's transforms is drawn by "
                  "chance. Give `batch_tfms=aug_transforms()`.")
 
+# %% ../nbs/lib/checks.ipynb #995b82f6
+def check_checkpoint(path) -> Path:
+    "The path of a file. Raises `TypeError`, or `IsADirectoryError`."
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"checkpoint={path!r}: the path of a file is expected, such as 'models/run.ckpt'.")
+    if not Path(path).is_dir(): return Path(path)
+    raise IsADirectoryError(f"checkpoint={str(path)!r} is a folder: give a file in it, such as {path}/run.ckpt.")
+
+def check_minutes(minutes) -> float|None:
+    "A number of minutes from 0 up, or `None`. Raises `ValueError`."
+    if minutes is None: return None
+    try: number = float(minutes)
+    except (TypeError, ValueError): number = math.nan
+    if 0 <= number < math.inf: return number
+    raise ValueError(f"minutes={minutes!r}: a number from 0 up is expected, or `None` to write after epochs only.")
+
+def no_room(file:Path, size:int, error:OSError) -> OSError:
+    "What to raise if the operating system does not let us write a checkpoint of `size` bytes."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        stays = ', where the one before stays as it is' if file.is_file() else ''
+        return OSError(f"There is no room for the checkpoint of {size/1e6:.1f} MB in {file}{stays} ({error.strerror}): "
+                       "make room, and run the same cell again.")
+    return type(error)(f"The checkpoint {file} cannot be written: {error.strerror}. Give another path.")
+
+# %% ../nbs/lib/checks.ipynb #4adff812
+def check_plain_state(state, where='state'):
+    "Nested data that can be read without running code. Raises `TypeError`, and says which part is none."
+    if isinstance(state, dict):
+        for k,v in state.items(): check_plain_state(v, f'{where}[{k!r}]')
+    elif isinstance(state, (list, tuple)):
+        for k,v in enumerate(state): check_plain_state(v, f'{where}[{k}]')
+    elif not isinstance(state, (Tensor, str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype)):
+        raise TypeError(f"A checkpoint holds data only, but {where} is a {type(state).__name__}. What `state_dict()` "
+                        "gives must be numbers, texts, tensors, and lists, tuples or dictionaries of these.")
+    return state
+
+def no_training(file:Path) -> ValueError:
+    "What to raise if a file is of another kind."
+    return ValueError(f"{file} is there, but was not written by `checkpoint=`: give another path, or delete that file.")
+
+def damaged_training(file:Path) -> ValueError:
+    "What to raise if a checkpoint is not as it was written."
+    return ValueError(f"The checkpoint {file} is damaged: delete it to begin anew, or put back a copy of it.")
+
+def other_training(file:Path, differ:str) -> ValueError:
+    "What to raise if a checkpoint is of another training: `differ` says in what."
+    return ValueError(f"{file} is the checkpoint of another training: {differ}. "
+                      "Make all as it was to go on; to train anew, delete that file or give another path.")
+
 # %% ../nbs/lib/checks.ipynb #252570dc
 def _model_is_code(why):
     return ValueError(f"This model cannot be described by data alone: {why}. "
@@ -2586,7 +2637,8 @@ def check_answers(
 def _is_full(error) -> bool:
     causes = error, error.__cause__, error.__context__
     full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    return 'No space left' in str(error) or any(getattr(e, 'errno', None) in full for e in causes)
+    said = any(o in str(error) for o in ('No space left', 'inline_container')) # the latter is torch's
+    return said or any(getattr(e, 'errno', None) in full for e in causes)
 
 @contextmanager
 def naming_full_disk(file):
@@ -2595,7 +2647,8 @@ def naming_full_disk(file):
     except Exception as e:
         if not _is_full(e): raise
         stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
-        raise OSError(f'There is no room on the disk for {file}; {stays}. Make room, or take another folder.') from None
+        raise OSError(f'There is no room on the disk for {file} (No space left on device); {stays}. '
+                      'Make room, or take another folder.') from None
 
 # %% ../nbs/lib/checks.ipynb #456fcb5e
 def check_bear_folder(

@@ -25,6 +25,7 @@ from .metrics import column_heads, mk_metric
 from .photo import as_given
 from .fits import Fitted, fitting, look_at_end, looked_at, no_nan, remember
 from .fits import check_note, noted_weights, take_note
+from .resume import going_on, tell_keeper
 from .results import (in_order, to_score, join_batches, each_loss, n_counted, as_targets, first_item,
                                 input_of, label_of, draw_results, draw_losses)
 
@@ -158,6 +159,7 @@ def __call__(self:Learner, event:str):
         except Exception as e:
             e.add_note(f'This happened in the callback {cb!r}, at {event}.')
             raise
+    tell_keeper(self, event)
 
 # %% ../nbs/07_learner.ipynb #14f47954
 @patch
@@ -247,7 +249,7 @@ def _do_batch(self:Learner):
 def _all_batches(self:Learner):
     self.n_iter, batches = len(self.dl), iter(self.dl)
     try:
-        for self.iter, b in enumerate(batches):
+        for self.iter, b in enumerate(batches, getattr(self.dl, 'n_done', 0)):
             self.xb, self.yb = self._split(b)
             self._with_events(self._do_batch, 'batch', CancelBatchException)
     finally:
@@ -404,10 +406,12 @@ def fit(self:Learner,
     cbs=None,     # Callbacks for this fit only
     reset_opt:bool=False, # Begin with a new optimiser?
     start_epoch:int=0,    # Leave out the epochs before this one, to go on with a fit that was left
+    checkpoint=None,      # A file, or a `Checkpoint`, from which the same fit goes on if it is cut short
 ):
     "Train for `n_epoch` epochs, validating after each. A `KeyboardInterrupt` ends it and sets `learn.interrupted`."
     self._before_the_start(n_epoch, lr, wd, reset_opt, start_epoch)
-    with self.added_cbs(cbs):
+    with self.added_cbs(cbs), going_on(self, checkpoint) as is_over:
+        if is_over: return
         try: self._until_the_end()
         finally: self._end_fit()
 

@@ -113,6 +113,7 @@ def make_view(
 # %% ../nbs/lib/progress.ipynb #fdd19de1
 class FitProgress:
     "A live table of the epochs of a fit, and a bar for the part that runs."
+    only_shows = True # no checkpoint depends on it
     def __init__(self,
         bar:bool=True,    # Show a bar?
         table:bool=True,  # Show a table?

@@ -37,10 +37,14 @@ def as_timedelta(timeout):
     raise ValueError(f"timeout={timeout!r}: seconds are expected (a number above 0), or a `timedelta`. "
                      "So long a process waits for the others before it gives up.")
 
+def _of_this_life(store, rank, n):
+    "After a restart by `torchrun`, nobody shall read what the dead have left in the store."
+    return dist.PrefixStore(f"life {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store), rank, n
+
 def _meet(timeout):
     "The store, the rank and the number of ranks. `RuntimeError` if the address is taken."
     from torch.distributed.rendezvous import rendezvous
-    try: return next(rendezvous('env://', timeout=timeout))
+    try: return _of_this_life(*next(rendezvous('env://', timeout=timeout)))
     except dist.DistNetworkError as e:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         if 'EADDRINUSE' in str(e): raise RuntimeError(_taken(where)) from None

@@ -35,11 +35,12 @@ def fit_flat_cos(self:Learner,
     cbs=None,
     reset_opt:bool=False,
     start_epoch:int=0,
+    checkpoint=None,
 ):
     "Train with a rate that stays, and falls in the end along half a cosine. As in fastai."
     top = group_rates(self, lr)
     rate = combined_cos(pct_start, top, top, top/check_above('div_final', div_final, 0))
-    self.fit(n_epoch, top, wd, [ParamScheduler({'lr': rate}), *L(cbs)], reset_opt, start_epoch)
+    self.fit(n_epoch, top, wd, [ParamScheduler({'lr': rate}), *L(cbs)], reset_opt, start_epoch, checkpoint)
 
 # %% ../nbs/lib/rates.ipynb #33bada2d
 @patch
@@ -52,13 +53,14 @@ def fit_sgdr(self:Learner,
     reset_opt:bool=False,
     wd=None,
     start_epoch:int=0,
+    checkpoint=None,
 ):
     "Train with warm restarts: a rate that falls along half a cosine, again and again. https://arxiv.org/abs/1608.03983"
     given = dict(n_cycles=n_cycles, cycle_len=cycle_len, cycle_mult=cycle_mult)
     for name,n in given.items(): check_at_least(name, n, 1)
     lengths, top = [cycle_len * cycle_mult**k for k in range(n_cycles)], group_rates(self, lr_max)
     rate = combine_scheds([n/sum(lengths) for n in lengths], [SchedCos(top, 0)]*n_cycles)
-    self.fit(sum(lengths), top, wd, [ParamScheduler({'lr': rate}), *L(cbs)], reset_opt, start_epoch)
+    self.fit(sum(lengths), top, wd, [ParamScheduler({'lr': rate}), *L(cbs)], reset_opt, start_epoch, checkpoint)
 
 # %% ../nbs/lib/rates.ipynb #35e485bc
 def _arrays(lrs, losses): return np.asarray(lrs, dtype=float), np.asarray(losses, dtype=float)

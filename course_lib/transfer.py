@@ -15,6 +15,7 @@ from .checks import (advise_without_internet, check_arch, check_base_lr, check_d
 from .datablock import *
 from .vision import *
 from .fits import loss_inside, remember_stats
+from .resume import parts_of
 from .learner import *
 from .schedules import *
 
@@ -289,6 +290,7 @@ def fine_tune(self:Learner,
     lr_mult=100,     # How much slower the early body is than the head
     pct_start=0.3,   # As in `fit_one_cycle`, for the second part, and so is `div`
     div=5.0,
+    checkpoint=None, # As in `fit`; both parts are one training
     **kwargs,        # For both parts, as in `fit_one_cycle`
 ):
     "Train the head with a frozen body, then the whole network, its early layers more gently. As in fastai."
@@ -296,7 +298,7 @@ def fine_tune(self:Learner,
     top = base_lr/2
     head_alone = dict(n_epoch=freeze_epochs, lr_max=slice(base_lr), pct_start=0.99)
     everything = dict(n_epoch=epochs, lr_max=slice(top/lr_mult, top), pct_start=pct_start, div=div)
-    for prepare,part in (self.freeze, head_alone), (self.unfreeze, everything):
+    for prepare,part,kept in zip([self.freeze, self.unfreeze], [head_alone, everything], parts_of(checkpoint, 2)):
         prepare()
-        self.fit_one_cycle(**part, **kwargs)
+        self.fit_one_cycle(**part, checkpoint=kept, **kwargs)
         if self.interrupted: return

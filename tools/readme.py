@@ -54,7 +54,8 @@ def code_and_output(cells, i, source):
     "Parts of README.md: the code of cell `i` unless it is hidden or folded, its pictures, what it printed."
     if not HIDDEN.search(source): yield f'```python\n{source}\n```'
     for name,_ in shown(cells).get(i, []): yield f'![{caption(cells, i)}]({PICTURES}/{name})'
-    text = ''.join(printed(o) for o in cells[i]['outputs'] if not picture(o)).rstrip()
+    texts = [printed(o) for o in cells[i]['outputs'] if not picture(o)]
+    text = ''.join(o if o.endswith('\n') else o + '\n' for o in texts).rstrip()
     if text and not HIDDEN.search(source): yield f'```text\n{text}\n```'
 
 def readme(index):

@@ -80,7 +80,7 @@ def test_public_methods(everything, cls):
     assert [o for o in METHODS[cls].split() if not hasattr(everything[cls], o)] == []
 
 ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions progress checkpoint downloads
-    findings doctor photo scores results fits
+    findings doctor photo scores results fits resume
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bear_page bears copies study all
     keywords new_items shown
@@ -268,7 +268,7 @@ def test_a_chapter_from_the_template(project):
     replace(project/'tests'/'helpers.py', 'export bear_page', 'export robust bear_page')
     index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'
     replace(index, last, last + r'\nfrom course_lib.robust import *')
-    replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | `robust` |\n| [15 bears]')
+    replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | 06 | 20 | | |\n| [15 bears]')
     check(project, '--fix')
     assert (project/'course_lib'/'robust.py').exists()
 

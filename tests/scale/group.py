@@ -5,10 +5,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ENV = dict(os.environ, OMP_NUM_THREADS='1', GOMP_SPINCOUNT='1000', MPLBACKEND='agg', PYTHONPATH=str(ROOT))
 
-def start(n, *args, **env):
+def start(n, *args, restarts=0):
     "Start `python args` in `n` processes; 1 means without `torchrun`."
-    run = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={n}'] if n > 1 else []
-    return subprocess.Popen([sys.executable, *run, *map(str, args)], env={**ENV, **env}, cwd=ROOT, text=True,
+    options = ['--standalone', f'--nproc-per-node={n}', f'--max-restarts={restarts}']
+    run = ['-m', 'torch.distributed.run', *options] if n > 1 else []
+    return subprocess.Popen([sys.executable, *run, *map(str, args)], env=ENV, cwd=ROOT, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 def end(program, timeout=120):
