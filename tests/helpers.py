@@ -15,13 +15,8 @@ ORDER = """cores memory core ranks checks tables first_batch ahead draws decode 
     findings sketch drawings.pen drawings.things drawings.scenes drawings.bears drawings.people samples
     dataloaders keywords new_items splitters shown
     datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
-<<<<<<< HEAD
-    metrics more_metrics results fits groups learner precision layers tta interpretation
-    schedules rates tracking distrib transfer augment regression export bear_page bears
-=======
     metrics more_metrics results fits resume groups learner precision layers tta interpretation
-    schedules rates tracking distrib transfer augment regression export bears
->>>>>>> origin/main
+    schedules rates tracking distrib transfer augment regression export bear_page bears
     sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()
 
 def name(p):
