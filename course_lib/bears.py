@@ -23,14 +23,14 @@ def model_file() -> Path:
     "Where chapter 15 puts its model, and where `course_bears` looks for it."
     return data_home()/'models'/'bears.safetensors'
 
-# %% ../nbs/15_bears.ipynb #4ad6b545
+# %% ../nbs/15_bears.ipynb #ee2a8155
 def labels_of(
     name:str, # Of a folder: 'black', 'black+teddy', or 'none'
 ) -> list:
     "The labels that the name of a folder stands for."
     return [] if name == 'none' else name.split('+')
 
-# %% ../nbs/15_bears.ipynb #55512b7a
+# %% ../nbs/15_bears.ipynb #b9037e25
 def fifth_of_each(
     files, # Pictures in the folders of their labels
 ) -> set:
@@ -39,7 +39,7 @@ def fifth_of_each(
     for f in sorted(files): by_folder.setdefault(f.parent.name, []).append(f)
     return {f for fs in by_folder.values() for f in draw.sample(fs, max(1, len(fs)//5))}
 
-# %% ../nbs/15_bears.ipynb #125f2895
+# %% ../nbs/15_bears.ipynb #59fb0a45
 def best_threshold(
     preds:Tensor, # Probabilities [items, classes]
     targs:Tensor, # Zeros and ones
@@ -50,7 +50,7 @@ def best_threshold(
     best = ts[right == right.max()]
     return round(best[len(best)//2].item(), 2)
 
-# %% ../nbs/15_bears.ipynb #794ff921
+# %% ../nbs/15_bears.ipynb #ba041197
 def train_bears(
     folder,       # With a folder of pictures for each label: `black`, `black+teddy`, `none`
     file=None,    # Where the model goes; where `course_bears` looks for it if `None`
@@ -66,7 +66,7 @@ def train_bears(
     learn.fine_tune(epochs, base_lr=1e-2, lr_mult=5)
     return _export_own(learn, folder, file or model_file())
 
-# %% ../nbs/15_bears.ipynb #4fe4309f
+# %% ../nbs/15_bears.ipynb #3e2c15c8
 def _readable(files):
     broken = set(verify_images(files))
     if broken: print(f'Left out, as they cannot be opened: {", ".join(sorted(f.name for f in broken))}.')
