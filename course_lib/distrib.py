@@ -324,7 +324,7 @@ def distrib_ctx(self:Learner,
     """In this block the processes that `torchrun` has started train and answer together. As in fastai.
 
     `bs` is the size of a batch in one process. One process alone does as it does without this."""
-    if num_distrib() > 1: start_ranks(timeout)
+    if num_distrib() > 1 and not together(): start_ranks(timeout)
     with telling_others():
         check_options(DistributedDataParallel, kwargs, 'distrib_ctx')
         as_timedelta(timeout)
