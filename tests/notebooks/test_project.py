@@ -43,7 +43,7 @@ def test_the_course_is_imported_before_torch(py):
 
 @each_module
 def test_imports_are_declared(py):
-    keys = ['requirements', 'app_requirements'] if py.stem == 'bears' else ['requirements']
+    keys = ['requirements', 'app_requirements'] if py.stem == 'bear_page' else ['requirements']
     declared = {plain(r.name) for r in requirements(*keys)}
     known = packages_distributions()
     for o in {m.split('.')[0] for m,_ in imports(py) if not m.startswith('course_lib')}:
