@@ -309,7 +309,8 @@ def imbalanced_labels(t:LabelLists, most:int=100):
     rare = [n for n,c in counts.items() if counts[top] > most*c]
     if not rare: return
     yield Finding('imbalance', f'In training {t.told([top], 0)} is more than {most} times as common as '
-                  f'{t.told(rare, 0)}.', t.items_of(rare), 'A model that never says the rare one is nearly always right.',
+                  f'{t.told(rare, 0)}.', t.items_of(rare),
+                  'A model that never says the rare one is nearly always right.',
                   'BCEWithLogitsLossFlat(pos_weight=...) # or more pictures of the rare ones', 1)
 
 # %% ../nbs/lib/findings.ipynb #2b8941fd
