@@ -104,11 +104,12 @@ def zoom_mat(n, shape, min_zoom=1., max_zoom=1.1, p=0.5, draw=None, draw_x=None,
     cx, cy = [(1-s)*(2*draw_numbers(n, 0, 1, 1, 0, at, batch) - 1) for at in (draw_x, draw_y)]
     return affine_mat(s, 0, cx, 0, s, cy)
 
+# %% ../nbs/11_augment.ipynb #d1aed002
 def dihedral_mat(n, shape, p=0.5, draw=None, batch=False) -> Tensor:
-    "One of the eight ways to lay a square picture down, number 0 to 7, with probability `p`; 0 changes nothing."
+    "One of the eight ways to turn and mirror a square picture, number 0 to 7, with probability `p`; 0 changes nothing."
     k = draw_numbers(n, 0, 8, p, 0, draw, batch).floor().clamp(max=7).long()
     sx, sy = tensor([1,-1,1,-1,-1,1,1,-1])[k], tensor([1,1,-1,1,-1,-1,1,-1])[k]
-    straight = tensor([1,1,1,0,1,0,0,0])[k]
+    straight = tensor([1,1,1,0,1,0,0,0])[k] # 0: x and y change places
     aspect = shape[0]/shape[1]
     return affine_mat(sx*straight, sx*(1-straight)*aspect, 0, sy*(1-straight)/aspect, sy*straight, 0)
 
@@ -125,6 +126,7 @@ def homography(
     h = torch.linalg.solve(torch.cat([for_X, for_Y], 1), torch.cat([X, Y], 1))
     return torch.cat([h, torch.ones(len(h), 1)], 1).view(-1, 3, 3)
 
+# %% ../nbs/11_augment.ipynb #d1aed006
 def warp_mat(n, shape, magnitude=0.2, p=0.5, draw_x=None, draw_y=None, batch=False) -> Tensor:
     "Seen from the side (`draw_x`) and from above or below (`draw_y`): the corners move by up to `magnitude`."
     a, b = [draw_numbers(n, -magnitude, magnitude, p, 0, at, batch) for at in (draw_x, draw_y)]

@@ -131,6 +131,7 @@ class Predictor:
         check_answers(d, _kinds)
         self.model, self.device = model, torch.device(device)
         self.vocab = None if d['vocab'] is None else L(d['vocab'])
+        self.about = str(d.get('about', '')) # older files have none
         self._thresholds = check_thresholds(d['thresholds'], self.vocab) if d['target'] == 'multicategory' else None
         self._activation = activations[d['activation']]
         self.dls = NewPictures(self.vocab, d['n_out'], build_steps(d['item']), build_steps(d['batch']), self.device)
@@ -213,12 +214,13 @@ def to(self:Predictor,
 def export(self:Learner,
     fname='export.safetensors', # In `learn.path`
     thresholds=None,            # A number, or one for each class; the loss's if `None`
+    about:str='',               # What the model was trained on, for whoever loads it
 ) -> Path:
     """Write the model and all that a prediction needs to one file of data, without code, for `load_learner`.
 
     Raises `ValueError` for what data cannot describe: a model, head or transform that is code of your own."""
     from safetensors.torch import save_file
-    d, file = describe(self, thresholds), self.path/fname
+    d, file = {**describe(self, thresholds), 'about': about}, self.path/fname
     Predictor(self.model, d)
     if rank_distrib(): return file # of several processes the first one writes
     weights = {k: v.detach().cpu().contiguous().clone() for k,v in self.model.state_dict().items()}

@@ -265,7 +265,7 @@ def labels_in_one_split(t:LabelLists):
                       bad=t.vocab is None and not t.add_na)
     if train_only:
         yield Finding('label in training only', f'Only training has {t.told(train_only)}.', t.items_of(train_only),
-                      'How well the model knows it, no score can tell.',
+                      'No score can tell how well the model knows it.',
                       'splitter=RandomSplitter(seed=42) # or move some of these items to validation', 1)
 
 # %% ../nbs/lib/findings.ipynb #ca55f63c
@@ -299,7 +299,7 @@ def rare_labels(t:LabelLists, few:int=5):
     if not names: return
     yield Finding('rare label', f'{_count(len(names), "label", "have")} fewer than {few} training items: '
                   f'{t.told(sorted(names, key=t.count), 0)}.', t.items_of(names),
-                  'Hardly anything can be learned of so few examples.',
+                  'Hardly anything can be learned from so few examples.',
                   f'df[{t.col!r}].value_counts() # join rare classes, leave them out, or find more pictures', 1)
 
 def imbalanced_labels(t:LabelLists, most:int=100):
@@ -309,7 +309,8 @@ def imbalanced_labels(t:LabelLists, most:int=100):
     rare = [n for n,c in counts.items() if counts[top] > most*c]
     if not rare: return
     yield Finding('imbalance', f'In training {t.told([top], 0)} is more than {most} times as common as '
-                  f'{t.told(rare, 0)}.', t.items_of(rare), 'Who never says the rare one is nearly always right.',
+                  f'{t.told(rare, 0)}.', t.items_of(rare),
+                  'A model that never says the rare one is nearly always right.',
                   'BCEWithLogitsLossFlat(pos_weight=...) # or more pictures of the rare ones', 1)
 
 # %% ../nbs/lib/findings.ipynb #2b8941fd

@@ -1878,7 +1878,7 @@ _add(Code(15, 'y_range by hand', asked_in='09',
             This goes from `low` to `low + high`. The length of the range is the difference of its ends.'''),
         Wrong('clamped', 'x.clamp(low, high)', '''
             Cut off rather than squeezed. Outside of the range `clamp` is flat: there is no gradient, so the model
-            never finds back. And 0 does not go to the middle.''', also='''
+            never finds its way back. And 0 does not go to the middle.''', also='''
             torch.clamp(x, min=low, max=high)
             torch.minimum(torch.maximum(x, tensor(low)), tensor(high))'''),
         Wrong('no sigmoid', 'x*(high - low) + low', '''

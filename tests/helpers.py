@@ -16,7 +16,7 @@ ORDER = """cores memory core ranks checks tables first_batch ahead draws decode 
     dataloaders keywords new_items splitters shown
     datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
     metrics more_metrics results fits resume groups learner precision layers tta interpretation
-    schedules rates tracking distrib transfer augment regression export bears
+    schedules rates tracking distrib transfer augment regression export bear_page bears
     sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()
 
 def name(p):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from course_lib.bears import bears_app, serve
+from course_lib.bear_page import bears_app, serve
 
 class StandIn:
     vocab, thresholds = ['black', 'grizzly', 'teddy'], [.5, .5, .6]

@@ -1,4 +1,4 @@
-"""Every pair of transforms that has a faster equal, against its parts, one after the other.
+"""Every pair of transforms that has a faster equivalent, against its parts, one after the other.
 
 A new pair needs a case here."""
 import io, random

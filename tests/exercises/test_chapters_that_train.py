@@ -42,10 +42,17 @@ def test_convolution(nine):
     assert 'sticks out' in says('09.1', lambda x, w: x)
     assert '[5, 7] places' in says('09.1', torch_with(padding=1))
 
-def test_numbers_of_a_head():
-    assert says('09.3', 269824) is None
-    assert 'Batch-norm' in says('09.3', 1024*256 + 256*20)
-    assert 'counted, not trained' in says('09.3', 269824 + 2*1280)
+def test_votes(nine):
+    assert says('09.2', nine['votes']) is None
+    assert 'You count' in says('09.2', lambda found, t: t[found].sum(1))
+    assert 'nearest neighbour only' in says('09.2', lambda found, t: t[found[:, 0]])
+    assert 'not [2, 3]' in says('09.2', lambda found, t: t[found].mean(0))
+
+def test_numbers_of_a_head(nine):
+    assert says('09.4', 269824) is None
+    assert 'maximum and the mean' in says('09.4', 2*512 + 512*256 + 2*256 + 256*20)
+    assert 'Batch-norm' in says('09.4', 1024*256 + 256*20)
+    assert 'counted, not trained' in says('09.4', 269824 + 2*1280)
 
 def parts(first=0.99, halved=2, mult=True, div=5, freeze=True):
     "`fine_tune`, or one with a mistake."
@@ -61,8 +68,8 @@ def parts(first=0.99, halved=2, mult=True, div=5, freeze=True):
     (dict(first=0.25), 'pct_start'), (dict(halved=1), 'highest rate'), (dict(mult=False), 'lr_mult'),
     (dict(div=25), 'div'), (dict(freeze=False), 'head alone')])
 def test_fine_tune_from_parts(nine, mistake, said):
-    assert says('09.5', nine['tune']) is None
-    assert said in says('09.5', parts(**mistake))
+    assert says('09.6', nine['tune']) is None
+    assert said in says('09.6', parts(**mistake))
 
 def test_best_constant(ten):
     assert says('10.1', ten['best_constant']) is None

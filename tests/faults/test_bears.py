@@ -4,8 +4,11 @@ No browser here, and no Gradio."""
 import os, random, subprocess, sys, zlib
 import numpy as np, pytest, torch
 from PIL import Image, ImageDraw
-from course_lib import bears
+from pathlib import Path
+from course_lib import bear_page as bears
 from course_lib.bears import *
+from course_lib.bear_page import *
+from course_lib.export import load_learner
 
 class StandIn:
     "In place of a trained model: the mean red, green and blue of a picture are its probabilities."
@@ -244,7 +247,7 @@ def run(code, home):
 
 def test_no_gradio(tmp_path):
     code = ("import sys; sys.modules['gradio'] = None\n"
-            "from course_lib.all import *\nfrom course_lib.bears import *\n"
+            "from course_lib.all import *\nfrom course_lib.bear_page import *\n"
             "try: bears_app(type('P', (), dict(thresholds=[.5], vocab=['teddy'])))\n"
             "except ModuleNotFoundError as e: print(e)")
     assert 'pip install "course_lib[app]"' in run(code, tmp_path).stdout
@@ -271,3 +274,56 @@ def test_command_with_a_bad_model(home, tmp_path, capsys, data, says):
 def test_command_with_a_bad_port(port, capsys):
     with pytest.raises(SystemExit): course_bears(['--port', port])
     assert port in capsys.readouterr().err
+
+# A folder of one's own
+
+PHOTOS = Path(__file__).resolve().parents[2].parent/'shared'/'data'/'photos'/'train'
+
+@pytest.fixture
+def own(tmp_path):
+    "A folder with six pictures in each of two folders, all a bit different."
+    for name, dark in ('black', 90), ('none', 0):
+        (tmp_path/'own'/name).mkdir(parents=True)
+        for i in range(6):
+            picture = np.asarray(drawing(120 + i, 80)) // (1 + dark) + 3*i
+            Image.fromarray(picture.astype('uint8')).save(tmp_path/'own'/name/f'{i}.jpg')
+    return tmp_path/'own'
+
+def test_own_pictures_make_a_model_that_says_what_it_knows(own, tmp_path, capsys, home):
+    (own/'none'/'broken.jpg').write_bytes(b'no picture')
+    file = train_bears(own, epochs=1)
+    assert file == model_file() and 'Left out, as they cannot be opened: broken.jpg.' in capsys.readouterr().out
+    predictor = load_learner(file)
+    assert predictor.vocab == ['black'] and predictor.about == "12 pictures from the folder 'own'"
+    assert 0 < predictor.thresholds[0] < 1 and judge(predictor, own/'black'/'0.jpg').problem == ''
+    assert 'trained on 12 pictures from the folder' in bears._trained_on(predictor)
+
+def test_names_of_folders_are_labels(own, tmp_path):
+    (own/'none').rename(own/'black+teddy')
+    with pytest.warns(UserWarning, match="no folder 'none'"): train_bears(own, tmp_path/'m.safetensors', epochs=1)
+    assert load_learner(tmp_path/'m.safetensors').vocab == ['black', 'teddy']
+
+def test_folder_that_is_not_as_asked_for(own, tmp_path):
+    (own/'none'/'5.jpg').unlink()
+    (own/'none'/'4.jpg').unlink()
+    with pytest.raises(ValueError, match='none has 4'): train_bears(own)
+    with pytest.raises(ValueError, match='is no folder'): train_bears(tmp_path/'nowhere')
+    with pytest.raises(ValueError, match='lie in no folder of a label'): train_bears(own/'black')
+
+def test_split_has_each_folder_on_both_sides():
+    files = [Path(f'/x/{k}/{i}.jpg') for k,n in (('a', 5), ('b', 50), ('none', 11)) for i in range(n)]
+    valid = fifth_of_each(files)
+    assert [sum(f.parent.name == k for f in valid) for k in ('a', 'b', 'none')] == [1, 10, 2]
+    assert valid == fifth_of_each(files[::-1])
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason='the folder ../shared/data/photos is not here')
+def test_a_handful_of_photographs(tmp_path):
+    import pandas as pd, shutil
+    table = pd.read_csv(PHOTOS.parent/'train.csv', keep_default_na=False)
+    for label in 'person', '':
+        folder = tmp_path/'mine'/(label or 'none')
+        folder.mkdir(parents=True)
+        for f in table[table.labels == label].fname[:12]: shutil.copy(PHOTOS/f, folder)
+    predictor = load_learner(train_bears(tmp_path/'mine', tmp_path/'m.safetensors', epochs=2))
+    right = [(bool(judge(predictor, f).found), f.parent.name == 'person') for f in (tmp_path/'mine').rglob('*.jpg')]
+    assert sum(a == b for a,b in right) >= .7*len(right)

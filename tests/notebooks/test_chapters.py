@@ -103,16 +103,17 @@ def parts(nb):
         if found: found[-1][1].append((c.is_code, c.text))
     return [o for o in found if o[0]]
 
-def old_form(nb): return '\n## Try it' in prose(nb)
-
 @each_teaching
 def test_exercises_stand_where_their_section_ends(nb):
-    if old_form(nb): pytest.skip('its exercises are still at the end')
     heads = [head for head,_ in parts(nb)]
     assert len(re.findall(r'^#+ +Exercise', prose(nb), re.MULTILINE)) == len(heads), 'a heading of another form'
     assert [h[1] for h in heads] == [f'{nb.stem[:2]}.{k}' for k in range(1, len(heads) + 1)] and len(heads) >= 2
     sections = re.split(r'^## ', prose(nb), flags=re.MULTILINE)
     assert sum(bool(HEAD.search(o)) for o in sections) >= 2, 'all in one section'
+
+def test_chapters_have_three_exercises_on_average():
+    counts = {nb.stem: len(parts(nb)) for nb in TEACHING}
+    assert sum(counts.values()) >= 3*len(TEACHING), counts
 
 @each_teaching
 def test_every_exercise_is_checked_and_has_hints_and_a_folded_solution(nb):

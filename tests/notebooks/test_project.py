@@ -43,7 +43,7 @@ def test_the_course_is_imported_before_torch(py):
 
 @each_module
 def test_imports_are_declared(py):
-    keys = ['requirements', 'app_requirements'] if py.stem == 'bears' else ['requirements']
+    keys = ['requirements', 'app_requirements'] if py.stem == 'bear_page' else ['requirements']
     declared = {plain(r.name) for r in requirements(*keys)}
     known = packages_distributions()
     for o in {m.split('.')[0] for m,_ in imports(py) if not m.startswith('course_lib')}:
@@ -82,7 +82,7 @@ def test_public_methods(everything, cls):
 ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions progress checkpoint downloads
     findings doctor photo scores results fits resume
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
-    sandbox cards worker quiz lasting terminal questions questionnaire bears copies study all
+    sandbox cards worker quiz lasting terminal questions questionnaire bear_page bears copies study all
     keywords new_items shown
     first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
 
@@ -265,7 +265,7 @@ def test_a_chapter_from_the_template(project):
     shutil.copytree(ROOT/'tests', project/'tests', ignore=shutil.ignore_patterns('__pycache__'))
     for o in 'pytest.ini', 'ruff.toml': shutil.copy(ROOT/o, project)
     shutil.copy(project/'nbs'/'_template.ipynb', project/'nbs'/'99_robust.ipynb')
-    replace(project/'tests'/'helpers.py', 'export bears', 'export robust bears')
+    replace(project/'tests'/'helpers.py', 'export bear_page', 'export robust bear_page')
     index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'
     replace(index, last, last + r'\nfrom course_lib.robust import *')
     replace(index, '| [15 bears]', r'| [99 robust](99_robust.ipynb) | errors | 06 | 20 | | |\n| [15 bears]')
