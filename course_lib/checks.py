@@ -58,8 +58,8 @@ __all__ = ['brief', 'is_missing', 'are_texts', 'step_name', 'tell', 'tell_all', 
            'check_picture_list', 'check_without_labels', 'check_own_loader', 'check_has_no_data', 'transform_is_code',
            'check_pictures_with_target', 'check_plain_labels', 'check_target_kind', 'check_thresholds',
            'one_label_only', 'kind_of_file', 'naming_other_files', 'check_description', 'naming_nonsense',
-           'check_layer_sizes', 'check_answers', 'naming_full_disk', 'check_same_everywhere', 'check_some_for_each',
-           'check_options']
+           'check_layer_sizes', 'check_answers', 'naming_full_disk', 'check_bear_folder', 'warn_of_no_none',
+           'check_same_everywhere', 'check_some_for_each', 'check_options']
 
 # %% ../nbs/lib/checks.ipynb #a467f4ce
 import difflib, errno, hashlib, importlib, inspect, json, numbers, operator, os, re, sys, tempfile, unicodedata
@@ -2654,6 +2654,34 @@ def naming_full_disk(file):
         stays = 'what it held before is still there' if Path(file).is_file() else 'nothing is half written'
         raise OSError(f'There is no room on the disk for {file} (No space left on device); {stays}. '
                       'Make room, or take another folder.') from None
+
+# %% ../nbs/lib/checks.ipynb #456fcb5e
+def check_bear_folder(
+    folder,
+    least:int=5, # Pictures in each folder
+) -> list:
+    "The pictures in the folders of `folder`; `ValueError` if it is none, or has too few, or some in no folder."
+    folder = Path(folder)
+    ask = "Give a folder that has one of pictures for each label, such as 'black', 'black+teddy' and 'none'."
+    if not folder.is_dir(): raise ValueError(f'{folder} is no folder. {ask}')
+    files = [f for f in sorted(folder.rglob('*')) if f.suffix.lower() in _picture_endings]
+    loose = [f.name for f in files if f.parent == folder]
+    if loose: raise ValueError(f'{_few(loose)} in {folder} lie in no folder of a label. {ask}')
+    counts = Counter(f.parent.name for f in files)
+    if len(counts) < 2: raise ValueError(f'{folder} has pictures in {len(counts)} folders; two are needed. {ask}')
+    small = [f'{k} has {n}' for k,n in counts.items() if n < least]
+    if small: raise ValueError(f'At least {least} pictures are needed in each folder, but {_few(small)}. Add some.')
+    return files
+
+_picture_endings = '.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.avif'
+def _few(names): return ', '.join(names[:5]) + (f' and {len(names) - 5} others' if len(names) > 5 else '')
+
+# %% ../nbs/lib/checks.ipynb #65fb9997
+def warn_of_no_none(files):
+    "Warn if no picture lies in a folder `none`."
+    if any(f.parent.name == 'none' for f in files): return
+    warn_outside("There is no folder 'none' with pictures that have none of the labels, so the model cannot learn what "
+                 "that looks like, and will name something in nearly every picture.")
 
 # %% ../nbs/lib/checks.ipynb #ck160002
 def _item_names(items) -> list:
