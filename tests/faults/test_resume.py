@@ -522,6 +522,7 @@ def test_one_after_the_other(tmp_path):
 
 def test_the_place_of_the_best(tmp_path):
     "It is a path, also when the training has gone on, or is finished."
-    def new(crash=0): return train(make(cbs=[SaveModelCallback()], path=tmp_path), crash=crash, checkpoint=every_batch(tmp_path))
+    def new(crash=0):
+        return train(make(cbs=[SaveModelCallback()], path=tmp_path), crash=crash, checkpoint=every_batch(tmp_path))
     new(8)
     for learn in new(), new(): assert learn.save_model.last_saved_path == tmp_path/'models/model.pth'

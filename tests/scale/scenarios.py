@@ -201,7 +201,8 @@ def bad_input():
                       DataLoader(Numbers(40, 1), 4 + rank), DataLoader(Numbers(9, 1), 4)))),
                   model=lambda: fit(other_model), checkpoint=lambda: load(learner()),
                   timeout=lambda: fit(learner(), timeout=-1),
-                  one_item=lambda: fit(learner(loaders(n=25), middle=[nn.BatchNorm1d(8)])), option=lambda: fit(learner(), no_such_option=1))
+                  one_item=lambda: fit(learner(loaders(n=25), middle=[nn.BatchNorm1d(8)])),
+                  option=lambda: fit(learner(), no_such_option=1))
     return {k: _message(f) for k,f in wrongs.items()}
 
 def ranks_go_first():
@@ -212,8 +213,8 @@ def ranks_go_first():
 
 SCENARIOS = {f.__name__: f for f in (
     epochs, items_that_draw, whole_batches_only, less_than_a_batch, one_item_left, with_threads, one_cycle, one_class,
-    rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, options_of_old, added_up, frozen, other_seeds,
-    in_bfloat16, torchs_loaders, stops_early, finds_a_rate, scores, predictions, after_each_epoch, files,
+    rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, options_of_old, added_up, frozen,
+    other_seeds, in_bfloat16, torchs_loaders, stops_early, finds_a_rate, scores, predictions, after_each_epoch, files,
     without_sync_bn, what_is_printed, ranks_go_first, pictures, bad_input)}
 
 def main(folder, *names):

@@ -61,7 +61,7 @@ SAID = dict(
     batches="ValueError: The processes differ in their batch sizes: number 0 is 'bs=4' on rank 0, and 'bs=5' on rank 1",
     model="ValueError: The processes differ in their tensors of the model: number 2 is '1.weight [8, 8]' on rank 0",
     checkpoint='other.pth do not fit this model: 0.weight is missing',
-    one_item='ValueError: This training batch has one item (bs={bs}, training items: 25), and batch-norm needs at least',
+    one_item='ValueError: This training batch has one item (bs={bs}, training items: 25), and batch-norm needs',
     timeout='ValueError: timeout=-1: seconds are expected', option='no_such_option')
 
 @pytest.mark.parametrize('n', [2, 3])
