@@ -15,7 +15,7 @@ from fastcore.foundation import L
 from tqdm.auto import tqdm
 from .core import atomic_write, data_home
 from .downloads import Part, download
-from .ranks import rank_distrib, say_once
+from .ranks import has_begun, new_turn, rank_distrib, say_once, takes_turn
 
 # %% ../nbs/lib/datasets.ipynb #d2ae6b94
 class URLs:
@@ -176,11 +176,12 @@ def _is_locked(path):
         with FileLock(path.with_name(f'.{path.name}.lock'), timeout=0): return False
     except Timeout: return True
 
-def _let_rank0_begin(path, seconds=10):
-    "Wait until the folder is there, or somebody is at work on it."
+def _let_rank0_begin(path, turn, seconds=10):
+    "Wait until the folder is there, or somebody is at work on it; with a `turn`, until that is taken."
     end = time.time() + seconds
     path.parent.mkdir(parents=True, exist_ok=True)
-    while time.time() < end and not path.exists() and not _is_locked(path): time.sleep(0.1)
+    def waits(): return not (has_begun(turn) if turn else path.exists() or _is_locked(path))
+    while time.time() < end and waits(): time.sleep(0.1)
 
 # %% ../nbs/lib/datasets.ipynb #acbb5f53
 def _fetch(url, archive, force):
@@ -277,9 +278,10 @@ def untar_data(url:str,                   # Address of a `.tgz`, `.tar.gz` or `.
     make, source = _archived(url, place('archive')/name, force_download) if name else _sample(url)
     with _noting_place(dest, url):
         if not force_download and _is_ready(dest, source): return dest
-        if rank_distrib(): _let_rank0_begin(dest)
-        with _locked(dest):
-            if force_download or not _is_ready(dest, source): _fill(dest, make, source) # another process may have
+        turn = new_turn(str(dest)) if force_download else None
+        if rank_distrib(): _let_rank0_begin(dest, turn)
+        with _locked(dest): # another process may have made it
+            if (force_download and takes_turn(turn)) or not _is_ready(dest, source): _fill(dest, make, source)
     return dest
 
 # %% ../nbs/lib/datasets.ipynb #e7467d97

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['num_distrib', 'rank_distrib', 'say_once', 'as_timedelta', 'start_ranks', 'together', 'distrib_barrier',
-           'of_all_ranks', 'of_rank0', 'RankFailed', 'telling_others', 'rank0_first']
+           'of_all_ranks', 'of_rank0', 'RankFailed', 'telling_others', 'rank0_first', 'new_turn', 'has_begun',
+           'takes_turn']
 
 # %% ../nbs/lib/ranks.ipynb #rk000003
 from .core import *
-import atexit, os, re, sys, time
+import atexit, os, platform, re, sys, time
 import torch.distributed as dist
+from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -201,3 +203,20 @@ def rank0_first(
     start_ranks()
     _here['n_first'] = _here.get('n_first', 0) + 1
     with telling_others(): return _in_turn(f"rank0_first/{_here['n_first']}", partial(func, *args, **kwargs))
+
+# %% ../nbs/lib/ranks.ipynb #60d81c57
+def new_turn(what:str) -> str|None:
+    "A name for what each process is about to ask for; `None` in one process."
+    if num_distrib() <= 1: return None
+    start_ranks()
+    counts = _here.setdefault('turns', Counter())
+    counts[what] += 1
+    return f'turn/{platform.node()}/{what}/{counts[what]}'
+
+def has_begun(turn:str) -> bool:
+    "Has a process of this machine taken this turn?"
+    return _read(turn, gone='') is not None
+
+def takes_turn(turn:str|None) -> bool:
+    "Take it. Is this process the first?"
+    return turn is None or _here['store'].add(turn, 1) == 1

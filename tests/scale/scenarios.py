@@ -1,5 +1,5 @@
 "What one process does alone, and several do together: each scenario is run by all of them, and gives what it found."
-import io, sys, warnings
+import io, sys, time, warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from course_lib.all import *
@@ -157,10 +157,48 @@ def what_is_printed():
 def a_small_net(pretrained=False):
     return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
+def _drawn_slowly(tmp):
+    time.sleep(0.3)
+    (tmp/'a.txt').write_text('a')
+    with (HERE['folder']/'drawn.txt').open('a') as f: f.write(f'{rank_distrib()} ')
+
+def fetches():
+    "A sample, asked for by all: how often it is made; then anew, also by `rank0_first`."
+    folder, n_made = HERE['folder'], []
+    register_sample('counted', _drawn_slowly)
+    ask = partial(untar_data, 'sample://counted', base=folder/'home')
+    def made(*found):
+        distrib_barrier()
+        n_made.append(len((folder/'drawn.txt').read_text().split()))
+        distrib_barrier()
+        assert {p.name for p in found} == {'counted'} and all((p/'a.txt').exists() for p in found)
+    made(ask())
+    made(ask())
+    made(ask(force_download=True))
+    made(ask(force_download=True), ask(force_download=True))
+    made(rank0_first(ask, force_download=True))
+    left = [p.name for p in (folder/'home/data').iterdir() if p.suffix not in ('.lock', '.source')]
+    return dict(n_made=n_made, left=left)
+
+def exported():
+    "`export` by all: who writes, and what a process that reads it says."
+    import safetensors.torch as st
+    blocks = dict(blocks=(ImageBlock, CategoryBlock), get_y=parent_label, splitter=RandomSplitter(0.3, seed=1))
+    files = get_image_files(rank0_first(_drawn, HERE['folder']/'pictures'))
+    dls = DataBlock(**blocks, item_tfms=Resize(32)).dataloaders(files, bs=bs(), device='cpu', num_workers=0)
+    set_seed(0)
+    learn, save, wrote = vision_learner(dls, 'resnet10t', pretrained=False, path=HERE['folder']), st.save_file, []
+    st.save_file = lambda *args: (wrote.append(rank_distrib()), save(*args))
+    try:
+        with learn.distrib_ctx(): file = learn.export('model.safetensors')
+    finally: st.save_file = save
+    distrib_barrier()
+    same = all(map(torch.equal, learn.model.state_dict().values(), load_learner(file).model.state_dict().values()))
+    return dict(wrote=wrote, same=same, left=[o.name for o in file.parent.glob('.model*')])
+
 def pictures():
     "With augmentation of items, a body with batch-norm, and all that one asks a learner of pictures."
-    from PIL import Image
-    folder = rank0_first(_drawn, HERE['folder']/'pictures', Image)
+    folder = rank0_first(_drawn, HERE['folder']/'pictures')
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
                       splitter=RandomSplitter(0.3, seed=1), item_tfms=RandomResizedCrop(32, min_scale=0.5))
     dls = block.dataloaders(folder, bs=bs(), device='cpu', num_workers=1)
@@ -173,7 +211,8 @@ def pictures():
         preds = learn.get_preds(dl=dls.test_dl(get_image_files(folder)))[0]
         return dict(**res, preds=preds, tta=learn.tta(n=1)[0], one=learn.predict(get_image_files(folder)[3])[2])
 
-def _drawn(folder, Image):
+def _drawn(folder):
+    from PIL import Image
     for k in range(21):
         file = folder/('red' if k % 3 else 'blue')/f'{k}.png'
         if file.exists(): continue
@@ -215,7 +254,8 @@ SCENARIOS = {f.__name__: f for f in (
     epochs, items_that_draw, whole_batches_only, less_than_a_batch, one_item_left, with_threads, one_cycle, one_class,
     rare_classes_weigh_more, sums, clipped, batch_norm, batch_norm_one_left, options_of_old, added_up, frozen,
     other_seeds, in_bfloat16, torchs_loaders, stops_early, finds_a_rate, scores, predictions, after_each_epoch, files,
-    without_sync_bn, what_is_printed, ranks_go_first, pictures, bad_input)}
+    without_sync_bn, what_is_printed, ranks_go_first, fetches, exported,
+    pictures, bad_input)}
 
 def main(folder, *names):
     "Run scenarios, and keep what they have found in a file of this rank."

@@ -24,7 +24,8 @@ def same(a, b, eps):
     a, b = (torch.as_tensor(o).double() for o in (a, b))
     return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=eps, equal_nan=True)
 
-ALONE = 'without_sync_bn what_is_printed ranks_go_first bad_input'.split() # these are no comparison with one process
+# These are no comparison with one process.
+ALONE = 'without_sync_bn what_is_printed ranks_go_first fetches exported bad_input'.split()
 
 @pytest.mark.parametrize('name', [o for o in SCENARIOS if o not in ALONE])
 @pytest.mark.parametrize('n', [2, 3])
@@ -51,6 +52,18 @@ def test_rank_0_alone_prints(found, n):
 @pytest.mark.parametrize('n', [1, 2, 3])
 def test_rank_0_goes_first(found, n):
     for f in found[n]: assert f['ranks_go_first'] == dict(found=[3, 1], first='0')
+
+@pytest.mark.parametrize('n', [1, 2, 3])
+def test_data_are_made_once(found, n):
+    "By one, while the others wait; with `force_download=True` once for each call, not once for each process."
+    for f in found[n]:
+        assert isinstance(f['fetches'], dict), f['fetches']
+        assert f['fetches'] == dict(n_made=[1, 1, 2, 4, 5], left=['counted'])
+
+@pytest.mark.parametrize('n', [1, 2, 3])
+def test_rank_0_alone_exports(found, n):
+    for rank,f in enumerate(found[n]):
+        assert f['exported'] == dict(wrote=[] if rank else [0], same=True, left=[])
 
 # ------------------------------------------------------------------ bad input
 
