@@ -14,6 +14,8 @@ import torch.distributed as dist
 from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 # %% ../nbs/lib/ranks.ipynb #rk000006
 def num_distrib() -> int:
@@ -43,14 +45,28 @@ def _of_this_life(store, rank, n):
     "After a restart by `torchrun`, nobody shall read what the dead have left in the store."
     return dist.PrefixStore(f"life {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store), rank, n
 
+def _within(timeout, f):
+    "What `f` gives or raises, or a `TimeoutError`: torch would wait for ever for a stranger who says nothing."
+    found = SimpleQueue()
+    def call():
+        try: found.put((f(), None))
+        except BaseException as e: found.put((None, e))
+    Thread(target=call, daemon=True).start()
+    try: res, error = found.get(timeout=timeout.total_seconds())
+    except Empty: raise TimeoutError(f'nobody has answered within {timeout.total_seconds():g} seconds') from None
+    if error is not None: raise error
+    return res
+
 def _meet(timeout):
     "The store, the rank and the number of ranks. `RuntimeError` if the address is taken."
     from torch.distributed.rendezvous import rendezvous
-    try: return _of_this_life(*next(rendezvous('env://', timeout=timeout)))
-    except dist.DistNetworkError as e:
+    some_more = timeout + timedelta(seconds=5) # torch's own timeout comes first, where it has one
+    try: return _of_this_life(*_within(some_more, lambda: next(rendezvous('env://', timeout=timeout))))
+    except (dist.DistNetworkError, TimeoutError) as e:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         if 'EADDRINUSE' in str(e): raise RuntimeError(_taken(where)) from None
-        kind = RankFailed if 'reset by peer' in str(e) else RuntimeError # somebody else is there, and rank 0 says so
+        stranger = isinstance(e, TimeoutError) or 'reset by peer' in str(e) # rank 0 says so
+        kind = RankFailed if stranger else RuntimeError
         raise kind(f'Rank {rank_distrib()} cannot reach {where}, where all are to meet: {str(e)[:200]}') from None
 
 def _taken(where): return (f'The processes cannot meet at {where}: another program uses this port. Take another one, '

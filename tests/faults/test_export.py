@@ -109,7 +109,7 @@ def test_a_description_that_makes_no_sense(tmp_path, exported, change):
 
 def test_a_key_less(tmp_path, exported):
     weights, d = read(exported)
-    for k in set(d) - {'format', 'library', 'shape'}:
+    for k in set(d) - {'format', 'library', 'shape', 'about'}:
         less = {o: v for o,v in d.items() if o != k}
         with refuses(ValueError, 'k.safetensors', 'does not make sense'):
             load_learner(write(tmp_path/'k.safetensors', weights, less))

@@ -52,12 +52,14 @@ def alone(kind, rank, port, folder):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 def test_port_in_use(tmp_path):
+    "Rank 0 says it, in one sentence. The others wait for an answer as long as they were told, and say nothing."
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         s.listen()
         port = s.getsockname()[1]
-        code, out = end(alone('none', 0, port, tmp_path))
-    assert code and len(said(out)) == 1
+        programs = [alone('hangs', rank, port, tmp_path) for rank in (0, 1)] # with a timeout of 4 seconds
+        (code, out), (other, silence) = map(end, programs)
+    assert code and other and len(said(out)) == 1 and said(silence) == []
     assert said(out)[0].startswith(f'RuntimeError: The processes cannot meet at 127.0.0.1:{port}: another program uses')
 
 def test_without_torchrun_a_kill_is_told_too(tmp_path):
