@@ -106,7 +106,7 @@ def test_copies_from_an_installation(place):
     assert len(pages) == len([p for p in NBS.rglob('*.ipynb') if p.name[0] not in '_.'])
     for p in pages:
         links = [o.split('#')[0] for o in re.findall(r'\]\(([^)\s]+\.(?:ipynb|md)[^)\s]*|\.\.[^)\s]+)\)', prose(p))]
-        assert [o for o in links if not (p.parent/o).exists()] == [], p.name
+        assert [o for o in links if '://' not in o and not (p.parent/o).exists()] == [], p.name
         assert not any(c.text.endswith('nbdev.nbdev_export()') for c in code(p)[-1:])
     (here/'work'/'04_vision.ipynb').write_text('mine')
     assert 'Yours is now 04_vision_mine.ipynb' in run(programs/'course_reset', '04', cwd=here, env=environ())

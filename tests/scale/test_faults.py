@@ -1,6 +1,7 @@
 "If one process fails, all end soon, and what one reads is what went wrong first. No file is half there."
 import re, socket, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 import pytest, torch
 from tests.helpers import free_port
 from tests.scale.group import ENV, ROOT, end, said, start
@@ -85,13 +86,15 @@ def test_goes_on_where_it_was_killed(tmp_path):
 
 # ------------------------------------------------------------------ a full disk
 
-@pytest.fixture
-def tiny_disk(tmp_path, monkeypatch):
-    "Files of more than 20 000 bytes find no room: the operating system says so in the middle of writing."
+@contextmanager
+def tiny_disk():
+    """Files of more than 20 000 bytes find no room: the operating system says so in the middle of writing.
+
+    For a block inside a test only: pytest writes its report to a file, too."""
     resource = pytest.importorskip('resource')
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try: yield tmp_path
+    try: yield
     finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 def learner_in(folder):
@@ -100,17 +103,17 @@ def learner_in(folder):
     return Learner(DataLoaders(DataLoader(items, 2), DataLoader(items, 2), path=folder), nn.Linear(100, 100),
                    BCEWithLogitsLossFlat())
 
-def test_full_disk(tiny_disk):
-    learn = learner_in(tiny_disk)
-    with pytest.raises(OSError, match=r'no room .* for .*big.pth .*; nothing is half'): learn.save('big')
-    assert list((tiny_disk/'models').iterdir()) == []
+def test_full_disk(tmp_path):
+    learn = learner_in(tmp_path)
+    with tiny_disk(), pytest.raises(OSError, match=r'no room .* for .*big.pth .*; nothing is half'): learn.save('big')
+    assert list((tmp_path/'models').iterdir()) == []
 
-def test_full_disk_leaves_what_was_there(tiny_disk):
-    learn = learner_in(tiny_disk)
-    (tiny_disk/'models').mkdir()
-    (tiny_disk/'models/big.pth').write_bytes(b'before')
-    with pytest.raises(OSError, match='what it held before is still there'): learn.save('big')
-    assert (tiny_disk/'models/big.pth').read_bytes() == b'before' and len(list((tiny_disk/'models').iterdir())) == 1
+def test_full_disk_leaves_what_was_there(tmp_path):
+    learn = learner_in(tmp_path)
+    (tmp_path/'models').mkdir()
+    (tmp_path/'models/big.pth').write_bytes(b'before')
+    with tiny_disk(), pytest.raises(OSError, match='what it held before is still there'): learn.save('big')
+    assert (tmp_path/'models/big.pth').read_bytes() == b'before' and len(list((tmp_path/'models').iterdir())) == 1
 
 def test_other_errors_stay_what_they_are(tmp_path):
     learn = learner_in(tmp_path)
