@@ -6,6 +6,7 @@ import ast, html, io, json, re, tokenize
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +71,8 @@ def returns_of(node, comments):
     if node.returns is None: return None
     first = node.body[0].lineno
     lines = range(node.returns.end_lineno, max(first, node.returns.end_lineno + 1))
-    return Param('', ast.unparse(node.returns), default='', comment=next((comments[i] for i in lines if i in comments), ''))
+    said = next((comments[i] for i in lines if i in comments), '')
+    return Param('', ast.unparse(node.returns), comment=said)
 
 def decorators(node): return [ast.unparse(o) for o in node.decorator_list]
 
@@ -173,8 +175,9 @@ class Reference:
         for t in self.classes.values(): self.give_signature(t)
 
     def add(self, cls, method, module):
+        "A method to its class; one of Python's own methods to a class from elsewhere is nothing to look up."
         known = self.classes.get(cls)
-        if known is None: return self.added[module].append((cls, method))
+        if known is None: return None if method.name[0] == '_' else self.added[module].append((cls, method))
         method.added_by = '' if known.module == module else module
         known.members[method.name] = method
 
@@ -192,9 +195,7 @@ class Reference:
 
     def public(self, module):
         "The public names of a module that it defines, as they stand in it."
-        order = list(self.defined[module])
-        return [self.things[o] for o in sorted(self.modules[module].public, key=lambda o: order.index(o) if o in order else 0)
-                if o in self.defined[module]]
+        return [t for name,t in self.defined[module].items() if name in self.modules[module].public]
 
     def elsewhere(self, module):
         "{public name: where it comes from} of what the module only hands on."
@@ -245,14 +246,32 @@ def title(notebook):
 @cache
 def chapters(): return sorted(p.name for p in NBS.glob('[0-9][0-9]_*.ipynb'))
 
-def used_in_code(c):
-    "The names that a code cell uses."
-    try: tree = ast.parse(''.join(c['source']))
-    except SyntaxError: return set()
-    return {o.id for o in ast.walk(tree) if isinstance(o, ast.Name)}
+def tree_of(c):
+    "A code cell that Python can read; an empty one for a cell with a magic."
+    try: return ast.parse(''.join(c['source']))
+    except SyntaxError: return ast.parse('')
 
-def used_in_prose(c):
-    "The names that stand in a text as code: `name`, or `name(...)`."
+def brought(nb):
+    "The names of the package that the chapter `nb` imports."
+    names, modules = set(), reference().modules
+    for node in chain.from_iterable(ast.walk(tree_of(c)) for c in cells(nb) if c['cell_type'] == 'code'):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or '').startswith('course_lib.'): continue
+        module = node.module.removeprefix('course_lib.')
+        star = node.names[0].name == '*'
+        names.update(in_all() if star and module == 'all' else modules[module].public if star else
+                     [a.name for a in node.names])
+    return names
+
+def bound(nb):
+    "The names that a chapter gives itself: variables, functions, classes, arguments."
+    for node in chain.from_iterable(ast.walk(tree_of(c)) for c in cells(nb) if c['cell_type'] == 'code'):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store): yield node.id
+        if isinstance(node, ast.FunctionDef | ast.ClassDef): yield node.name
+        if isinstance(node, ast.arg): yield node.arg
+
+def used_in(c):
+    "The names in a cell: those that its code uses, those that stand as code in its text, `name` or `name(...)`."
+    if c['cell_type'] == 'code': return {o.id for o in ast.walk(tree_of(c)) if isinstance(o, ast.Name)}
     return set(re.findall(r'`(\w+)(?:\([^`]*\))?`', ''.join(c['source'])))
 
 @cache
@@ -260,9 +279,9 @@ def first_met():
     "{name: (chapter, cell)} where a name of the package is first used, or spoken of, in the chapters."
     found, names = {}, reference().things
     for nb in chapters():
+        known = names.keys() & brought(nb) - set(bound(nb))
         for c in cells(nb):
-            used = used_in_code(c) if c['cell_type'] == 'code' else used_in_prose(c)
-            for name in used & names.keys(): found.setdefault(name, (nb, c['id']))
+            for name in used_in(c) & known: found.setdefault(name, (nb, c['id']))
     return found
 
 # ------------------------------------------------------------------ pages
@@ -323,19 +342,21 @@ def fenced(kind, signature, parts, options=(), depth=3):
 
 def one_line(signature): return re.sub(r'\s+', ' ', signature)
 
-def method_entry(m, cls, depth):
+def called(m): return m.name if 'property' in m.flags else m.name + one_line(m.args)
+
+def method_entry(m, depth=3, prefix=''):
     kind = 'property' if 'property' in m.flags else 'method'
     options = [f':{o}:' for o in m.flags if o in ('classmethod', 'staticmethod')]
-    signature = m.name if kind == 'property' else m.name + one_line(m.args)
-    return fenced(kind, signature, [linked(m.doc), *table(m.params, m.returns), footer(m)], options, depth)
+    return fenced(kind, prefix + called(m), [linked(m.doc), *table(m.params, m.returns), footer(m)], options, depth)
 
 def class_entry(t):
-    members = sorted((m for n,m in t.members.items() if not n.startswith('_')), key=lambda m: m.added_by) # its own first
+    members = [m for n,m in t.members.items() if not n.startswith('_')]
+    members.sort(key=lambda m: m.added_by) # its own first
     said = [m for m in members if m.doc or any(p.comment for p in m.params)]
-    others = [code(m.name + one_line(m.args) if 'property' not in m.flags else m.name) for m in members if m not in said]
+    others = [code(called(m)) for m in members if m not in said]
     bases = 'Made from ' + ', '.join(linked(f'`{b}`') for b in t.bases) + '.' if t.bases else ''
     parts = [linked(t.doc), bases, *table(t.params, None), footer(t)]
-    parts += [method_entry(m, t, 4) for m in said]
+    parts += [method_entry(m, 4) for m in said]
     if others: parts.append('Without a description: ' + ', '.join(others) + '.')
     return fenced('class', t.name + one_line(t.args), parts, depth=5)
 
@@ -351,17 +372,13 @@ def entry(t):
 
 def from_elsewhere(names):
     "A table of names that a module hands on."
-    rows = [f'| <span id="{name}"></span>`{name}` | {f"`{source}`" if source else ""} |' for name,source in names.items()]
+    rows = [f'| <span id="{name}"></span>`{name}` | {code(source)} |' for name,source in names.items()]
     return '\n'.join(['## From elsewhere', '', 'It also brings these names of other packages.', '', '| name | from |',
                       '|---|---|', *rows])
 
 def added_elsewhere(pairs):
     parts = ['## Added to classes from elsewhere']
-    for cls,m in pairs:
-        options = [f':{o}:' for o in m.flags if o in ('classmethod', 'staticmethod')]
-        kind = 'property' if 'property' in m.flags else 'method'
-        signature = f'{cls}.{m.name}' + ('' if kind == 'property' else one_line(m.args))
-        parts.append(fenced(kind, signature, [linked(m.doc), *table(m.params, m.returns), footer(m)], options))
+    parts += [method_entry(m, prefix=f'{cls}.') for cls,m in pairs]
     return '\n\n'.join(parts)
 
 def added_to_ours(module):
@@ -433,7 +450,8 @@ def names_page():
     letters = defaultdict(list)
     for t in sorted(reference().things.values(), key=lambda t: (t.name.lower(), t.name)):
         first = t.doc.strip().split('\n')[0]
-        letters[t.name[0].upper()].append(f'| {{py:obj}}`{t.name} <{t.full}>` | {in_table(linked(first))} | {t.module} |')
+        row = f'| {{py:obj}}`{t.name} <{t.full}>` | {in_table(linked(first))} | {t.module} |'
+        letters[t.name[0].upper()].append(row)
     head = '| name | what it is | module |\n|---|---|---|\n'
     parts = [f'## {letter}\n\n{head}' + '\n'.join(rows) for letter,rows in sorted(letters.items())]
     return '# All names\n\n' + '\n\n'.join(parts) + '\n'

@@ -2,7 +2,7 @@
 `bench/README.md`, and what differs from fastai from chapter 17."""
 import re
 from pathlib import Path
-from api import NBS, ROOT, cells
+from api import ROOT, cells
 
 DIFFERENCES = '17_coming_from_fastai.ipynb'
 
