@@ -75,6 +75,7 @@ def assemble(folder):
         (folder/page).parent.mkdir(parents=True, exist_ok=True)
         more = ways(adapt, folder) if page.name == 'index.ipynb' else ()
         (folder/page).write_text(adapt.notebook(p, page.parent.as_posix(), repository, more), encoding='utf-8')
+        for name,data in adapt.attached(p).items(): (folder/page).with_name(name).write_bytes(data)
         promises[page.with_suffix('').as_posix()] = adapt.promise(p)
     return {'promises': promises}
 
@@ -91,9 +92,10 @@ def build(out=ROOT/'_site', work=ROOT/'build'/'site'):
     said = work/'said.json'
     said.write_text(json.dumps(assemble(work/'source')), encoding='utf-8')
     command = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-j', 'auto', '-b', 'html',
-               '-c', WEBSITE, '-d', work/'doctrees', work/'source', out]
+               '-c', WEBSITE, '-d', work/'doctrees', work/'source', work/'html']
     subprocess.run([str(o) for o in command], check=True, env={**os.environ, 'COURSE_SITE': str(said)})
-    offer_originals(out)
+    offer_originals(work/'html')
+    shutil.move(work/'html', out) # whole, or not at all
 
 if __name__ == '__main__':
     env.go_on_in_venv('website')

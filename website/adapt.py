@@ -2,7 +2,7 @@
 
 A page leaves out what `#| hide` hides, folds what is folded, describes each figure by its caption, and leads links
 out of `nbs` to the repository. The notebooks themselves are not changed, and nothing is run."""
-import json, posixpath, re
+import base64, json, posixpath, re
 from docutils.nodes import make_id
 
 HIDDEN = re.compile(r'^#\|\s*(hide|default_exp)\b', re.MULTILINE)
@@ -34,7 +34,12 @@ def link(target, folder, repository):
     "Where a link leads from a page in `folder` (of `nbs`): a file outside of the notebooks is one of the `repository`."
     if re.match(r'[a-z]+:|#|/', target): return target
     path = posixpath.normpath(posixpath.join('nbs', folder, target))
-    return target if path.startswith('nbs/') and '.ipynb' in path else f'{repository}/{path}'
+    return target if path.startswith('nbs/') else f'{repository}/{path}'
+
+def attached(nb):
+    "{file: bytes} of the pictures that are kept in cells of text, under names that no other page has."
+    return {f'{nb.stem}-{name}': base64.b64decode(next(iter(data.values())))
+            for cell in cells_of(nb) for name,data in cell.get('attachments', {}).items()}
 
 def prose(source, folder, repository):
     lead = lambda part: LINK.sub(lambda m: m[1] + link(m[2], folder, repository), part)
@@ -79,7 +84,9 @@ def cells(nb, folder, repository):
     "The cells of a page."
     every = cells_of(nb)
     for cell,following in zip(every, [*every[1:], None]):
-        if cell['cell_type'] == 'markdown': yield {**cell, 'source': prose(text(cell), folder, repository)}
+        if cell['cell_type'] == 'markdown':
+            source = text(cell).replace('](attachment:', f'](./{nb.stem}-')
+            yield dict(cell_type='markdown', id=cell['id'], metadata={}, source=prose(source, folder, repository))
         elif not HIDDEN.search(text(cell)) and text(cell).strip():
             yield code(cell, text(following) if following else '')
 
