@@ -23,7 +23,7 @@ def notebooks():
 
 # ------------------------------------------------------------------ the way through the site
 
-def links(cell, pattern): return re.findall(r'\[([^\]]+)\]\((%s)\.ipynb\)' % pattern, cell)
+def links(cell, pattern): return re.findall(rf'\[([^\]]+)\]\(({pattern})\.ipynb\)', cell)
 
 def index_cell(adapt, start):
     "The cell of the index whose text has the heading `start`."

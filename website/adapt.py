@@ -73,7 +73,8 @@ def settings(cell, after):
     "What Sphinx is told of a code cell."
     said = {'tags': cell['metadata'].get('tags', []), 'mystnb': {}}
     if pictures(cell): said['mystnb']['image'] = {'alt': description(cell, after)}
-    if FOLD.match(text(cell)): said['mystnb'] |= dict.fromkeys(('code_prompt_show', 'code_prompt_hide'), prompt(text(cell)))
+    if FOLD.match(text(cell)):
+        said['mystnb'] |= {f'code_prompt_{o}': prompt(text(cell)) for o in ('show', 'hide')}
     return said
 
 def code(cell, after):
