@@ -92,7 +92,7 @@ def start_ranks(
     atexit.register(_leave)
 
 def _leave():
-    "Threads of a group that is still held here would meet an interpreter that is gone: the process aborts, now and then."
+    "Threads of a group that is still held here would meet an interpreter that is gone: now and then it aborts."
     gc.collect() # what has a reference to the group
     waits = _here.get('failed') and torch.cuda.is_available() # `nccl` waits for the others here
     if dist.is_initialized() and not waits: dist.destroy_process_group()
