@@ -32,7 +32,7 @@ def index_cell(adapt, start):
 def chapters(adapt):
     "Pairs (name in the side bar, page) of the chapters, as the course map calls them."
     named = {page: name for c in adapt.cells_of(NBS/'index.ipynb') for name,page in links(adapt.text(c), r'\d\d_\w+')
-             if name[:2] == page[:2]}
+             if name.startswith(f'{page[:2]} ')}
     return [(named.get(p.stem, f'{p.stem[:2]} {adapt.title(p)}'), p.stem) for p in notebooks() if p.name[:2].isdigit()]
 
 def toctree(entries, caption='', *options):
