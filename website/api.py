@@ -1,7 +1,8 @@
 """The reference: a page for each module, with every public name, from its source alone (nothing is imported).
 
-`write(folder, settings)` puts MyST pages into `folder`. What is said of a name comes from where it is defined: the
-docstring, the comments beside its parameters (docments), the cell that makes it and the heading above that cell."""
+`write(folder, settings)` puts MyST pages into the folder `api` in `folder`. What is said of a name comes from where it
+is defined: the docstring, the comments beside its parameters (docments), the cell that makes it and the heading above
+that cell."""
 import ast, html, io, json, re, tokenize
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -457,8 +458,8 @@ def names_page():
     return '# All names\n\n' + '\n\n'.join(parts) + '\n'
 
 def write(folder, settings=None):
-    "Write the reference into `folder`, as MyST pages."
-    folder = Path(folder)
+    "Write the reference into `folder/'api'`, as MyST pages."
+    folder = Path(folder)/'api'
     folder.mkdir(parents=True, exist_ok=True)
     pages = {'index': index_page(), 'names': names_page(), **{m: module_page(m) for m in reference().modules}}
     for name,text in pages.items(): (folder/f'{name}.md').write_text(text, encoding='utf-8')
