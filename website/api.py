@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from docutils.nodes import make_id
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, LIB = ROOT/'nbs', ROOT/'course_lib'
@@ -247,6 +248,8 @@ def title(notebook):
 @cache
 def chapters(): return sorted(p.name for p in NBS.glob('[0-9][0-9]_*.ipynb'))
 
+def is_hidden(c): return c['cell_type'] == 'code' and re.search(r'^#\|\s*hide\b', ''.join(c['source']), re.MULTILINE)
+
 def tree_of(c):
     "A code cell that Python can read; an empty one for a cell with a magic."
     try: return ast.parse(''.join(c['source']))
@@ -282,6 +285,7 @@ def first_met():
     for nb in chapters():
         known = names.keys() & brought(nb) - set(bound(nb))
         for c in cells(nb):
+            if is_hidden(c): continue
             for name in used_in(c) & known: found.setdefault(name, (nb, c['id']))
     return found
 
@@ -305,7 +309,11 @@ def code(text): return f'`{text}`' if text and '`' not in text else text
 
 def page_of(notebook): return notebook.removesuffix('.ipynb') + '.html'
 
-def anchor(cell): return f'../{page_of(cell[0])}#cell-{cell[1]}'
+def anchor(cell):
+    "The address of a cell of code; of the heading above a text."
+    notebook, i = cell
+    is_code = next(c['cell_type'] == 'code' for c in cells(notebook) if c['id'] == i)
+    return f'../{page_of(notebook)}#' + (f'cell-{i}' if is_code else make_id(titles(notebook)[i].replace('`', '')))
 
 def where(cell):
     "A chapter's number, or the name of a room, and the heading above a cell."
