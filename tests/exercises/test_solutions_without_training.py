@@ -1,7 +1,7 @@
-"""The exercises of the chapters that train, without the training: each solution passes its check, a wrong answer does not.
+"""Exercises of chapters that train, without the training: each solution passes its check, a wrong answer does not.
 
 Of the cells above an exercise only those are run whose names it needs, directly or by way of others."""
-import ast, json, os, subprocess, sys, types
+import ast, json, os, subprocess, symtable, sys, types
 from pathlib import Path
 import pytest
 from tests.helpers import NBS, ROOT, cells
@@ -10,48 +10,46 @@ from tests.notebooks.test_chapters import SKIP, exercises, problems_of
 CHAPTERS = '07_learner', '08_schedules', '12_regression', '16_scale', '17_coming_from_fastai'
 
 def made_and_used(code):
-    "The names that the top level of `code` makes, and all names that it uses. A `@patch` makes its class anew."
-    made, used = set(), set()
-    for node in ast.parse(code).body:
-        loads = {o.id for o in ast.walk(node) if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Load)}
-        used |= loads
-        made |= {o.id for o in own_nodes(node) if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)}
-        if isinstance(node, (ast.Import, ast.ImportFrom)): made |= {o.asname or o.name.split('.')[0] for o in node.names}
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): made |= patched(node) or {node.name}
-    return made, used
+    "The names that the top level of `code` makes, and those that it uses. A `@patch` makes its class anew."
+    table, tree, made = symtable.symtable(code, '', 'exec'), ast.parse(code), set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef): made |= patched(node) or {node.name}
+    classes = {name for o in tree.body for name in patched(o)}
+    made |= {o.get_name() for o in table.get_symbols() if o.is_assigned() or o.is_imported()}
+    return made, classes | {o.get_name() for t in tables(table) for o in t.get_symbols() if is_read(t, o)}
 
-def own_nodes(node):
-    "The nodes of a statement that are run with it: not those in a function or class."
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp)): return
-    yield node
-    for o in ast.iter_child_nodes(node): yield from own_nodes(o)
+def tables(table):
+    yield table
+    for o in table.get_children(): yield from tables(o)
+
+def is_read(table, symbol): return symbol.is_referenced() and (table.get_type() == 'module' or symbol.is_global())
 
 def patched(node):
-    if not any('patch' in ast.unparse(o) for o in node.decorator_list): return set()
+    if not any('patch' in ast.unparse(o) for o in getattr(node, 'decorator_list', [])): return set()
     return {node.args.args[0].annotation.id}
 
 def needed(nb, ends):
-    "The positions of the cells that the exercises at `ends` need."
-    cs, wanted, found = cells(nb), set(), set()
-    for i in reversed(range(max(ends) + 1)):
-        c = cs[i]
+    "The positions of the cells that the exercises at `ends` need: of each name where it was last made."
+    cs, uses, makers, found = cells(nb)[:max(ends) + 1], {}, {}, set()
+    for i,c in enumerate(cs):
         if not c.is_code or c.is_exported or any(o in c.text for o in SKIP): continue
-        if i in ends or '@exercise(' in c.text:
-            text = '\n'.join([c.text, *ends[i].solution.splitlines()] if i in ends and ends[i].solution else [c.text])
-            wanted |= made_and_used(text)[1]
-            if '@exercise(' in c.text: found.add(i)
-            continue
-        made, used = made_and_used(c.text)
-        if made & wanted or c.text.lstrip().startswith(('import ', 'from ')):
-            found.add(i)
-            wanted |= used
+        made, uses[i] = made_and_used(c.text + '\n' + (ends[i].solution or '' if i in ends else ''))
+        if i in ends: continue
+        for name in made: makers.setdefault(name, []).append(i)
+        if '@exercise(' in c.text or c.text.lstrip().startswith(('import ', 'from ')): found.add(i)
+    todo = [*found, *ends]
+    while todo:
+        i = todo.pop()
+        for name in uses[i] & makers.keys():
+            last = max((j for j in makers[name] if j < i), default=i)
+            if last not in found and last not in ends: todo.append(last)
+            found.add(last)
     return found
 
 def verify(nb):
     "What is wrong with the exercises of `nb`, how many solutions were run, and how many cells."
     import matplotlib
     matplotlib.use('agg')
-    os.chdir(nb.parent)
     todo, problems = dict(exercises(nb)), []
     sys.modules['__main__'] = main = types.ModuleType('__main__')
     scope = main.__dict__
@@ -64,9 +62,10 @@ def verify(nb):
     return problems, sum(bool(e.solution) for e in todo.values()), len(run)
 
 @pytest.mark.parametrize('chapter', CHAPTERS)
-def test_solutions_pass_their_checks_and_starters_do_not(chapter):
-    command = [sys.executable, '-m', 'tests.exercises.test_solutions_without_training', NBS/f'{chapter}.ipynb']
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+def test_solutions_pass_their_checks_and_starters_do_not(chapter, tmp_path):
+    command = [sys.executable, __file__, NBS/f'{chapter}.ipynb']
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT/'tools')])}
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     problems, n, _ = json.loads(run.stdout.splitlines()[-1])
     assert problems == [] and n >= 3
