@@ -12,7 +12,7 @@ NB ?=
 TAG ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test quick gpu coverage export lock aside lint hooks dist clean distclean
+.PHONY: help env lab test quick gpu site coverage export lock aside lint hooks dist clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make quick       in about a minute: modules, notebooks, style, spelling as above, the notebooks that do not train,'
 	@echo '                 and the form of all (tests/notebooks)'
 	@echo 'make gpu         on a machine with a graphics card: the tests that need CUDA, and a table of measurements'
+	@echo 'make site        the website, into _site/: chapters, rooms, an API reference; nothing is run, no network is needed'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
@@ -52,6 +53,9 @@ quick: env
 
 gpu: env
 	@$(PY) tools/gpu.py
+
+site: env
+	@$(PY) tools/website.py $(ARGS)
 
 export: env
 	@$(PY) tools/check.py --fix
@@ -90,7 +94,7 @@ dist: aside
 
 clean:
 	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist _site *.egg-info nbs/models
 
 distclean: clean
 	@rm -rf .venv
