@@ -11,7 +11,7 @@ ARGS ?=
 NB ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test quick gpu export lock lint clean distclean
+.PHONY: help env lab test quick gpu site export lock lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make quick       in about a minute: modules, notebooks, style, spelling as above, the notebooks that do not train,'
 	@echo '                 and the form of all (tests/notebooks)'
 	@echo 'make gpu         on a machine with a graphics card: the tests that need CUDA, and a table of measurements'
+	@echo 'make site        the website, into _site/: chapters, rooms, an API reference; nothing is run, no network is needed'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
@@ -49,6 +50,9 @@ quick: env
 gpu: env
 	@$(PY) tools/gpu.py
 
+site: env
+	@$(PY) tools/website.py $(ARGS)
+
 export: env
 	@$(PY) tools/check.py --fix
 
@@ -66,7 +70,7 @@ lint: env # the tools for this alone stay out of .venv's packages
 
 clean:
 	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist _site *.egg-info nbs/models
 
 distclean: clean
 	@rm -rf .venv
