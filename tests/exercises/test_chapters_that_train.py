@@ -4,7 +4,6 @@ Each solution passes its check; likely mistakes do not, and hear what they mean.
 import re
 import pytest, torch
 import torch.nn.functional as F
-from fastcore.basics import noop
 from fastcore.test import test_close as close, test_eq as eq
 from course_lib.all import *
 from course_lib.bear_page import Verdict
