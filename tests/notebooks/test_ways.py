@@ -1,11 +1,12 @@
 "The course map of the index: it agrees with the chapters, and none of the three ways needs a chapter outside of it."
-import re
+import json, re
 import pytest
 import readme # tools/
 from tests.helpers import CHAPTERS, NBS, NOTEBOOKS, ROOT, code, name, prose
 
 INDEX = NBS/'index.ipynb'
-WAYS = 'everything', 'in an hour', 'the book' # columns of minutes in the map
+HOUR = 'in an hour'
+WAYS = 'everything', HOUR, 'the book' # columns of minutes in the map
 
 def chapter_numbers(text):
     "The chapters that a text names: `03`, `02 to 04`."
@@ -30,6 +31,7 @@ def of(way): return [n for n,(_,minutes) in course_map().items() if n.isdigit() 
 def whole(way):
     "The chapters that are read whole; where a way goes through a part only, its text links to a section."
     parts = re.search(rf"^- \*\*{way}.*$", section('The course map'), re.MULTILINE | re.IGNORECASE)
+    if way == HOUR: parts = [section('The course map').split('| in an hour | from')[1]]
     return [n for n in of(way) if not re.search(rf'{n}_\w+\.ipynb#', parts[0])]
 
 def head(nb): return prose(nb).split('\n## ')[1]
@@ -60,12 +62,59 @@ def test_nor_do_the_heads_of_its_chapters(way):
         had.add(n)
 
 def test_what_is_read_in_part_begins_without_the_others():
-    "In an hour: chapters read from their beginning to a section. Their heads say that this needs no other chapter."
-    parts = [n for n in of('in an hour') if n not in whole('in an hour')]
-    assert parts == ['03', '06']
+    "In an hour: chapters read in part. Their heads ask for nothing but what this way has brought, in part as well."
+    parts, had = [n for n in of(HOUR) if n not in whole(HOUR)], set()
+    assert parts == ['03', '06', '10']
     for n in parts:
         nb = next(NBS.glob(f'{n}_*.ipynb'))
-        assert 'nothing but [the index](index.ipynb)' in head(nb) or not needs(nb), n
+        assert 'nothing but [the index](index.ipynb)' in head(nb) or needs(nb) <= had, n
+        had.add(n)
+
+# ------------------------------------------------------------------ is the hour one?
+
+RUNNING = {'index': 1.3, '03': .3, '06': .2, '10': 1.2} # minutes, on two cores
+
+def minutes_of(cell):
+    "Of a reader: 200 words of text a minute, 6 seconds for a line of code, 8 for what a cell shows."
+    if cell['cell_type'] == 'code':
+        return 0 if cell['source'][0].startswith('#|') else 6/60*sum(map(bool, map(str.strip, cell['source']))) + 8/60
+    return len(re.findall(r'\w+', ''.join(cell['source'])))/200
+
+def by_heading(nb):
+    "[(heading, minutes)] of a notebook, in its order; exercises and their solutions are for later."
+    found = [['', 0]]
+    for cell in (c for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['source']):
+        text = ''.join(cell['source'])
+        if cell['cell_type'] == 'code' or text.startswith('<details>'):
+            found[-1][1] += 0 if '<details>' in text else minutes_of(cell)
+            continue
+        for part in re.split(r'^(?=##+ )', text, flags=re.MULTILINE):
+            title = re.match(r'##+ (.*)', part)
+            if title: found.append([title[1], 0])
+            found[-1][1] += minutes_of(dict(cell_type='markdown', source=[part]))
+    return [(title, minutes) for title,minutes in found if not title.startswith('Exercise')]
+
+def hour():
+    "[(number of a chapter or this page, first heading or '', last heading, headings left out, minutes said)]"
+    rows = re.findall(r'^\| (this page|\d\d) \| (.*) \| (.*) \| (.*) \| (\d+) \|$',
+                      section('The course map').split('| in an hour | from')[1], re.MULTILINE)
+    def title(link): return re.sub(r'\[(.*)\]\(.*\)', r'\1', link).replace('its beginning', '')
+    return [(n, title(a), title(b), re.findall(r'\*(.+?)\*', out), int(m)) for n,a,b,out,m in rows]
+
+@pytest.mark.parametrize('row', hour(), ids=lambda o: o[0])
+def test_minutes_are_what_reading_takes(row):
+    n, begin, end, out, said = row
+    nb = INDEX if n == 'this page' else next(NBS.glob(f'{n}_*.ipynb'))
+    sections = by_heading(nb)
+    titles = [title for title,_ in sections]
+    assert {begin, end, *out} <= {*titles}, f'{ {begin, end, *out} - {*titles} } is no heading of {nb.name}'
+    read = sections[titles.index(begin):titles.index(end) + 1]
+    takes = sum(m for title,m in read if title not in out) + RUNNING[nb.stem[:2] if n.isdigit() else 'index']
+    assert abs(takes - said) <= 3, f'{nb.name} takes {takes:.1f} minutes; change the two tables of the index'
+
+def test_the_hour_is_one_in_both_tables():
+    assert {n: m for n,*_,m in hour()} == {n: m[HOUR] for n,(_,m) in course_map().items() if HOUR in m and n != 'together'}
+    assert sum(m for *_,m in hour()) == 60
 
 def test_everything_is_everything(): assert of('everything') == [nb.stem[:2] for nb in CHAPTERS]
 
