@@ -218,7 +218,7 @@ def project(tmp_path):
     copy = tmp_path/'the course'
     for o in 'nbs', 'course_lib', 'tools':
         shutil.copytree(ROOT/o, copy/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'models'))
-    files = 'settings.ini setup.py pyproject.toml README.md requirements.txt Makefile'
+    files = 'settings.ini setup.py pyproject.toml README.md CITATION.cff requirements.txt Makefile'
     for o in files.split(): shutil.copy(ROOT/o, copy)
     return copy
 
