@@ -45,7 +45,7 @@ def middle_of_a_head(lib):
     return learn
 
 def make(lib):
-    import course_lib.samples # makes the drawn data sets known
+    import course_lib.samples # noqa: F401 (makes the drawn data sets known)
     def trained(project, seed):
         lib.set_seed(seed)
         learn = {'labels': twenty_labels, 'heads': middle_of_a_head}[project](lib)

@@ -10,11 +10,12 @@ ROOT = Path(__file__).resolve().parent.parent
 INDEX = 'nbs/index.ipynb'
 PICTURES = '.github/pictures' # of README.md; this folder is for those who look at the repository, not for learners
 FRONT = 'front'
-SECTIONS = ('', 'Two commands', 'A first model', 'Ten lines that train', 'What it reaches, and how fast', 'The course map',
-            'Three ways through', 'More ways to start', 'Your own copies', 'In a container, on Binder, on Colab',
-            'What the package needs, and why', 'Changing something', 'How to cite', 'Data, credits, licence')
-ONLY_IN_INDEX = ('A picture of your own', 'Where is it?', 'How to read a cell', 'Glossary', 'The rooms behind the chapters',
-                 'What the import brings')
+SECTIONS = ('', 'Two commands', 'A first model', 'Ten lines that train', 'What it reaches, and how fast',
+            'The course map', 'Three ways through', 'More ways to start', 'Your own copies',
+            'In a container, on Binder, on Colab', 'What the package needs, and why', 'Changing something',
+            'How to cite', 'Data, credits, licence')
+ONLY_IN_INDEX = ('A picture of your own', 'Where is it?', 'How to read a cell', 'Glossary',
+                 'The rooms behind the chapters', 'What the import brings')
 HIDDEN = re.compile(r'^#\|\s*(hide|export|default_exp|code-fold|label)\b', re.MULTILINE)
 LABEL = re.compile(r'^#\|\s*label:\s*(\S+)', re.MULTILINE)
 KINDS = {'image/png': 'png', 'image/jpeg': 'jpg'}
