@@ -15,7 +15,7 @@ def settings():
     return cfg['DEFAULT']
 
 def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
-def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'dev_')))
+def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'site_', 'dev_')))
 def plain(o): return re.sub(r'[-_.]+', '-', o).lower()
 
 each_notebook = pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
