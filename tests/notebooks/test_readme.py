@@ -87,6 +87,11 @@ def test_scores_are_those_of_the_chapters(what):
         digits = len(said.partition('.')[2])
         assert f'{float(there):.{digits}f}' == said, f'{said} is said, {there} is in the chapter'
 
+def test_what_fastai_reaches_is_said_by_the_bench():
+    there = re.search(r'twenty labels ([\d.]+), the middle of a head ([\d.]+) pixels', BENCH).groups()
+    said = [o[2].split('fastai: ')[1] for o in rows() if '; fastai: ' in o[2]]
+    assert said == [f'{float(there[0]):.2f}', f'{float(there[1]):.0f}']
+
 def test_parity_is_that_of_the_bench():
     row = next(o for o in rows() if o[0].startswith('lines of comparison'))
     assert f'{row[1].split()[0]} lines PASS, none FAIL' in re.sub(r'\s+', ' ', BENCH) and row[2] == 'none differs'
