@@ -1,8 +1,7 @@
 """The reference: a page for each module, with every public name, from its source alone (nothing is imported).
 
-`write(folder, settings)` puts MyST pages into `folder`, which is called `api`. What is said of a name comes from where it
-is defined: the docstring, the comments beside its parameters (docments), the cell that makes it and the heading above
-that cell."""
+`write(folder, settings)` makes MyST pages. What is said of a name comes from where it is defined: the docstring, the
+comments beside its parameters (docments), the cell that makes it and the heading above that cell."""
 import ast, html, io, json, re, tokenize
 from collections import defaultdict
 from dataclasses import dataclass, field
