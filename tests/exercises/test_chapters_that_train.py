@@ -190,12 +190,14 @@ def test_five_of_five(fifteen):
     assert 'the other' in says('15.1', 1/32) and 'single picture' in says('15.1', 0.5) and 'between' in says('15.1', 5)
 
 def test_files_that_are_taken(fifteen, tmp_path):
-    assert says('15.4', fifteen['taken']) is None and 'the large photograph' in says('15.4', (True, False, False, False))
+    assert says('15.4', fifteen['taken']) is None
+    assert 'the large photograph' in says('15.4', (True, False, False, False))
     drawn = PILImage.create(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype='uint8'))
     drawn.save(tmp_path/'bear.png')
     (tmp_path/'bear.png').rename(tmp_path/'bear.txt')
     (tmp_path/'bear.jpg').write_text('Dear bear, ...')
-    for name, size in ('large.jpg', (9000, 6000)), ('white.png', (8000, 8000)): Image.new('1', size, 1).save(tmp_path/name)
+    Image.new('1', (9000, 6000), 1).save(tmp_path/'large.jpg')
+    Image.new('1', (8000, 8000), 1).save(tmp_path/'white.png')
     def is_taken(name):
         try: return bool(open_picture(tmp_path/name))
         except NotAPicture: return False
