@@ -47,7 +47,8 @@ def test_the_wheel_holds_package_and_chapters(built):
 def test_the_source_archive_gives_the_same_wheel(built): assert names(built[0]) == names(built[1])
 
 def test_the_wheel_says_where_the_course_lives(built):
-    with zipfile.ZipFile(built[0]) as z: text = next(z.read(o).decode() for o in z.namelist() if o.endswith('/METADATA'))
+    with zipfile.ZipFile(built[0]) as z:
+        text = next(z.read(o).decode() for o in z.namelist() if o.endswith('/METADATA'))
     version, git, pages = (setting(o) for o in ('version', 'git_url', 'doc_host'))
     for o in f'Version: {version}', f'Project-URL: Source, {git}', f'Home-page: {pages}/': assert f'\n{o}' in text
 
