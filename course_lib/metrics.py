@@ -356,6 +356,7 @@ def _arguments(m):
     usual = {k: repr(p.default) for k,p in signature(f).parameters.items()} if hasattr(f, '__code__') else {}
     return ' '.join(f'{k}={brief(v, 30)}' for k,v in filled.items() if repr(v) != usual.get(k))
 
+# %% ../nbs/06_metrics.ipynb #b14da963
 def column_heads(metrics) -> list:
     "A head for the column of each metric, no two alike."
     names = [name_of(m) for m in metrics]

@@ -305,7 +305,7 @@ def _place_without(i, at, n):
     return at + 1 if i > at % n else at
 
 # %% ../nbs/lib/questions.ipynb #b2392b7d
-_add(Code(3, 'Rows and columns, as of a matrix', asked_in='01',
+_add(Code(3, 'Rows and columns by position', asked_in='01',
     read=[('01 pandas', 'Rows and columns by position: `iloc`')],
     prompt='''
         Treat a DataFrame as a matrix. Write `row_and_column(df, r, c)`, which returns two things: row number `r`

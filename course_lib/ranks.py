@@ -9,7 +9,7 @@ __all__ = ['num_distrib', 'rank_distrib', 'say_once', 'as_timedelta', 'start_ran
 
 # %% ../nbs/lib/ranks.ipynb #rk000003
 from .core import *
-import atexit, os, platform, re, sys, time
+import atexit, gc, os, platform, re, sys, time
 import torch.distributed as dist
 from collections import Counter
 from contextlib import contextmanager
@@ -81,6 +81,7 @@ def start_ranks(
     if dist.is_initialized():
         if timeout: dist.distributed_c10d._set_pg_timeout(timeout)
         return
+    import torch.distributed.nn # later, its functions would keep the group as a default, with its threads, to the end
     cuda = torch.cuda.is_available()
     if cuda: torch.cuda.set_device(default_device())
     sys.excepthook = partial(_in_one_sentence, sys.excepthook)
@@ -91,6 +92,8 @@ def start_ranks(
     atexit.register(_leave)
 
 def _leave():
+    "Threads of a group that is still held here would meet an interpreter that is gone: now and then it aborts."
+    gc.collect() # what has a reference to the group
     waits = _here.get('failed') and torch.cuda.is_available() # `nccl` waits for the others here
     if dist.is_initialized() and not waits: dist.destroy_process_group()
 

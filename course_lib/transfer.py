@@ -194,6 +194,7 @@ def arch_origin(
     if arch in _notes: return 'course_lib', arch.__name__
     if getattr(arch, '__module__', '').startswith('torchvision.models.'): return 'torchvision', arch.__name__
 
+# %% ../nbs/09_transfer.ipynb #da04aafa
 def arch_named(
     origin:str, # 'course_lib', 'torchvision' or 'timm'
     name:str,   # As `arch_origin` gives it
@@ -245,10 +246,12 @@ def _normalize(dls, stats):
     if old: warn_of_other_stats(old[0], new)
     else: dls.add_tfms([new], 'after_batch')
 
+# %% ../nbs/09_transfer.ipynb #844cf6de
 def _normalize_for(learn, arch):
     _normalize(learn.dls, arch_stats(arch))
     remember_stats(learn, arch_stats(arch)) # so that other loaders are brought to fit
 
+# %% ../nbs/09_transfer.ipynb #47a453a5
 def _n_out(dls, n_out, loss_func, custom_head):
     return outputs_for(dls, n_out, sure=custom_head is None and (loss_func is None or loss_inside(loss_func)))
 

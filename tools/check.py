@@ -1,11 +1,12 @@
 """Are the modules what the notebooks say, are the notebooks clean, does README.md agree with the course map?
+And do all texts name the addresses and the version that settings.ini gives?
 
 Works on a copy, so nothing here is changed. With --fix the copy's version is taken over: that is
-`nbdev_export`, `nbdev_clean` and a new README.md with its pictures in one.
+`nbdev_export`, `nbdev_clean`, a new README.md with its pictures, and the addresses in one.
 """
 import shutil, subprocess, sys, tempfile
 from pathlib import Path
-import readme
+import addresses, readme
 
 ROOT = Path(__file__).resolve().parent.parent
 NBDEV = """
@@ -23,9 +24,10 @@ nbdev_export()
 """
 
 def as_they_should_be(root, copy):
-    "Put into the folder `copy` what the notebooks of the project `root` give: modules, clean notebooks and README."
+    "Put into the folder `copy` what notebooks and settings of the project `root` give: modules, notebooks, texts."
     skip = shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__', 'models')
     shutil.copytree(root/'nbs', copy/'nbs', ignore=skip)
+    addresses.write(root, copy)
     shutil.copy(root/'settings.ini', copy)
     (copy/'course_lib').mkdir()
     subprocess.run([sys.executable, '-c', NBDEV], cwd=copy, check=True)
@@ -33,7 +35,7 @@ def as_they_should_be(root, copy):
 
 def differences(root, copy):
     "Paths, relative to both, of the files that differ or are missing on one side."
-    patterns = 'course_lib/**/*.py', 'nbs/**/*.ipynb', 'README.md', f'{readme.PICTURES}/*'
+    patterns = 'course_lib/**/*.py', 'README.md', f'{readme.PICTURES}/*', *addresses.FILES
     names = {p.relative_to(o) for o in (root, copy) for pat in patterns for p in o.glob(pat)
              if '.ipynb_checkpoints' not in p.parts}
     read = lambda p: p.read_bytes().replace(b'\r\n', b'\n') if p.exists() else None # as git may have it on Windows
@@ -48,14 +50,18 @@ def fix(root, copy, names):
 
 REMEDY = 'To put it right:  make export   (change notebooks only; course_lib/ and README.md are made from them)'
 
+def reason(n):
+    "What is wrong with the file `n`, a path from the root."
+    if n.suffix == '.py': return 'differ from what their notebooks export'
+    if n.suffix == '.ipynb': return ('are not clean (they hold execution counts, metadata, lines in another form, '
+                                     'or addresses that are not those of settings.ini)')
+    if n.as_posix() == 'README.md' or n.is_relative_to(readme.PICTURES): return 'does not agree with nbs/index.ipynb'
+    return 'do not name the addresses or the version that settings.ini gives'
+
 def complaint(names):
-    kinds = {'.py': 'differ from what their notebooks export',
-             '.ipynb': 'are not clean (they hold execution counts, metadata, or lines in another form)',
-             '.md': 'does not agree with nbs/index.ipynb'}
-    suffix = lambda n: '.md' if n.suffix in ('.png', '.jpg') else n.suffix # README's pictures
-    lines = [f'{", ".join(n.as_posix() for n in names if suffix(n) == s)} {text}'
-             for s,text in kinds.items() if any(suffix(n) == s for n in names)]
-    return '\n'.join([*lines, REMEDY])
+    found = {}
+    for n in names: found.setdefault(reason(n), []).append(n.as_posix())
+    return '\n'.join([*(f'{", ".join(o)} {why}' for why,o in found.items()), REMEDY])
 
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as d:

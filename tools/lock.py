@@ -27,7 +27,8 @@ def resolve(reqs, oldest):
 
 if __name__ == '__main__':
     cfg = settings()
-    keys = 'requirements', 'locked', 'lab_requirements', 'app_requirements', 'dev_requirements'
+    keys = 'requirements', 'locked', 'lab_requirements', 'app_requirements', 'site_requirements',\
+        'dev_requirements'
     reqs = [o for k in keys for o in cfg[k].split()]
     lines = [f'{k}=={v}\n' for k,v in resolve(reqs, cfg['min_python']).items()]
     (ROOT/'requirements.txt').write_text(HEAD + ''.join(lines), encoding='utf-8')

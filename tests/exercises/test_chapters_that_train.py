@@ -1,4 +1,4 @@
-"""The exercises of chapters 09 and 10, without the training that stands before them.
+"""The exercises of chapters 09, 10 and 15, without the training that stands before them.
 
 Each solution passes its check; likely mistakes do not, and hear what they mean."""
 import re
@@ -6,7 +6,8 @@ import pytest, torch
 import torch.nn.functional as F
 from fastcore.test import test_close as close, test_eq as eq
 from course_lib.all import *
-from course_lib.exercises import exercise, judge_exercise
+from course_lib.bear_page import Verdict
+from course_lib.exercises import exercise, judge_exercise, test_each as each
 from tests.helpers import NBS, cells
 
 def known(nb, needed=(), **more):
@@ -24,15 +25,28 @@ def says(n, answer):
     card = judge_exercise(n, answer)
     return None if card.passed else card.text()
 
+def small_learner(*args, cbs=(), **kwargs):
+    "A body and a head with batch-norms, in place of a network that takes seconds."
+    data = [(torch.rand(3, 5, 5), torch.rand(1)) for _ in range(20)]
+    body = nn.Sequential(nn.Conv2d(3, 4, 5), nn.BatchNorm2d(4))
+    head = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    return Learner(DataLoaders.from_dsets(data, data[:4], bs=4, device='cpu'), nn.Sequential(body, head),
+                   nn.MSELoss(), cbs=cbs)
+
 @pytest.fixture(scope='module')
-def nine(): return known('09_transfer.ipynb', ['class Rates', 'def toy_learner', 'def trace'])
+def nine():
+    needed = ['class Rates', 'def toy_learner', 'def trace', 'def head_with', 'class FourBatches',
+              'named_modules', 'def what_moves']
+    return known('09_transfer.ipynb', needed, report=lambda make_head: None, learn=small_learner(),
+                 vision_learner=small_learner, dls=None)
 
 @pytest.fixture(scope='module')
 def ten():
     g = torch.Generator().manual_seed(0)
     targs = (torch.rand(200, 20, generator=g) < 0.1).float()
     preds = (torch.rand(200, 20, generator=g) + targs)/2
-    return known('10_multilabel.ipynb', preds=preds, targs=targs, preds_192=preds**2)
+    return known('10_multilabel.ipynb', preds=preds, targs=targs, preds_192=preds**2,
+                 mAP=APScoreMulti(sigmoid=False))
 
 def test_convolution(nine):
     assert says('09.1', nine['convolve']) is None
@@ -42,17 +56,67 @@ def test_convolution(nine):
     assert 'sticks out' in says('09.1', lambda x, w: x)
     assert '[5, 7] places' in says('09.1', torch_with(padding=1))
 
+def test_exchangeable(nine):
+    assert says('09.2', nine['exchangeable']) is None
+    def shapes(w): return [v.shape for v in w.values()]
+    assert 'count shapes' in says('09.2', lambda w: sum(shapes(w).count(o) > 1 for o in set(shapes(w))))
+    assert 'first tensor' in says('09.2', lambda w: len(w) - len(set(shapes(w))))
+    assert 'not the shape' in says('09.2', lambda w: 6)
+
+def test_where_to_cut(nine):
+    assert says('09.3', nine['finer']) is None
+    def up_to(k): return lambda m: [m.conv_stem, m.bn1, *m.blocks[:k]]
+    assert '4 by 4' in says('09.3', up_to(6)) and '16 by 16' in says('09.3', up_to(3))
+    assert '80 features' in says('09.3', up_to(4))
+    assert 'has been lost' in says('09.3', lambda m: [m.conv_stem, *m.blocks[:5]])
+
+def test_range_of_pixels(nine):
+    assert says('09.4', nine['extremes']) is None
+    assert says('09.4', (-2.12, 2.64)) is None
+    assert 'used to' in says('09.4', (-0.99, 1.0)) and 'red' in says('09.4', (-2.12, 2.25))
+    assert 'smaller one first' in says('09.4', (2.64, -2.12))
+
 def test_votes(nine):
-    assert says('09.2', nine['votes']) is None
-    assert 'You count' in says('09.2', lambda found, t: t[found].sum(1))
-    assert 'nearest neighbour only' in says('09.2', lambda found, t: t[found[:, 0]])
-    assert 'not [2, 3]' in says('09.2', lambda found, t: t[found].mean(0))
+    assert says('09.5', nine['votes']) is None
+    assert 'You count' in says('09.5', lambda found, t: t[found].sum(1))
+    assert 'nearest neighbour only' in says('09.5', lambda found, t: t[found[:, 0]])
+    assert 'not [2, 3]' in says('09.5', lambda found, t: t[found].mean(0))
 
 def test_numbers_of_a_head(nine):
-    assert says('09.4', 269824) is None
-    assert 'maximum and the mean' in says('09.4', 2*512 + 512*256 + 2*256 + 256*20)
-    assert 'Batch-norm' in says('09.4', 1024*256 + 256*20)
-    assert 'counted, not trained' in says('09.4', 269824 + 2*1280)
+    assert says('09.7', 269824) is None
+    assert 'maximum and the mean' in says('09.7', 2*512 + 512*256 + 2*256 + 256*20)
+    assert 'Batch-norm' in says('09.7', 1024*256 + 256*20)
+    assert 'counted, not trained' in says('09.7', 269824 + 2*1280)
+
+def test_size_of_what_comes_out(nine):
+    assert says('09.8', nine['smaller']) is None
+    assert 'variance' in says('09.8', 1024) and 'one layer' in says('09.8', 2**0.5) and 'above 1' in says('09.8', 1/32)
+
+def test_groups(nine):
+    assert says('09.9', nine['each_child']) is None
+    def split(*parts): return lambda m: [params(o) for o in parts[0](m)]
+    assert 'empty' in says('09.9', split(lambda m: [*m[0], m[1]]))
+    assert 'body and head' in says('09.9', split(lambda m: [*m]))
+    assert 'head is one group' in says('09.9', split(lambda m: [m[0][0], m[0][2], *m[1]]))
+    assert 'head last' in says('09.9', split(lambda m: [m[1], m[0][0], m[0][2]]))
+
+def test_a_body_frozen_for_good(nine):
+    assert says('09.10', nine['before_train']) is None
+    assert 'still move' in says('09.10', lambda self: None)
+    assert 'stand still' in says('09.10', lambda self: self.model.eval())
+    assert 'does not train' in says('09.10', lambda self: (self.model[0].eval(), self.model[1].requires_grad_(False)))
+
+def test_learning_curve(nine):
+    set_seed(0)
+    rows = torch.randn(600, 64)
+    targs = (rows @ torch.randn(64, 20)/8 + torch.randn(600, 20) > 1).float()
+    def least_squares(head, x, y): return lambda asked: asked @ torch.linalg.lstsq(x, y).solution # quick, for a test
+    nine.update(stored=dict(known=rows[:400], asked=rows[400:]), train_targs=targs[:400], valid_targs=targs[400:],
+                train_head=least_squares)
+    nine['on_stored'] = nine['curve']([400])[0]
+    assert says('09.12', nine['curve']) is None
+    assert 'first n rows' in says('09.12', lambda sizes: nine['curve']([400]*len(sizes)))
+    assert 'One number for each' in says('09.12', lambda sizes: nine['curve']([50])*2)
 
 def parts(first=0.99, halved=2, mult=True, div=5, freeze=True):
     "`fine_tune`, or one with a mistake."
@@ -68,8 +132,8 @@ def parts(first=0.99, halved=2, mult=True, div=5, freeze=True):
     (dict(first=0.25), 'pct_start'), (dict(halved=1), 'highest rate'), (dict(mult=False), 'lr_mult'),
     (dict(div=25), 'div'), (dict(freeze=False), 'head alone')])
 def test_fine_tune_from_parts(nine, mistake, said):
-    assert says('09.6', nine['tune']) is None
-    assert said in says('09.6', parts(**mistake))
+    assert says('09.11', nine['tune']) is None
+    assert said in says('09.11', parts(**mistake))
 
 def test_best_constant(ten):
     assert says('10.1', ten['best_constant']) is None
@@ -84,3 +148,27 @@ def test_most_alike(ten):
     assert says('10.3', ten['most_alike']) is None
     assert 'First the class that is there' in says('10.3', lambda p, t: (1, 0))
     assert 'like itself' in says('10.3', lambda p, t: (1, 1))
+
+@pytest.fixture(scope='module')
+def fifteen():
+    g = torch.Generator().manual_seed(0)
+    truth = torch.rand(60, 3, generator=g) < 0.4
+    made_up = Verdict(dict(black=.9, grizzly=.6, teddy=.2), dict(black=.5, grizzly=.5, teddy=.5))
+    return known('15_bears.ipynb', test_each=each, bears=['black', 'grizzly', 'teddy'], made_up=made_up,
+                 truth=truth, taught=(torch.rand(60, 3, generator=g) + truth)/2, choose=torch.arange(60) % 2 == 0,
+                 ts=torch.arange(1, 100)/100)
+
+def test_a_class_of_none(fifteen):
+    assert says('15.1', fifteen['can']) is None
+    assert 'two kinds' in says('15.1', (True, True, False)) and '3 answers' in says('15.1', True)
+
+def test_thresholds_of_their_own(fifteen):
+    assert says('15.2', fifteen['own_thresholds']) is None
+    assert 'Three numbers' in says('15.2', lambda preds, truth: [.5])
+    assert 'For black' in says('15.2', lambda preds, truth: [.99]*3)
+    assert 'For teddy' in says('15.2', lambda preds, truth: [*fifteen['own_thresholds'](preds, truth)[:2], .01])
+
+def test_threshold_for_so_many_bears(fifteen):
+    right = fifteen['threshold_for']
+    assert says('15.3', right) is None
+    assert says('15.3', lambda verdict, k: 0.5) and says('15.3', lambda verdict, k: right(verdict, k) + .05)

@@ -1,5 +1,5 @@
 "The form of a chapter, and its exercises: each solution passes the check in its cell; a wrong answer and none do not."
-import ast, json, os, re, subprocess, sys, types
+import json, os, re, subprocess, sys, types
 from functools import partial
 from pathlib import Path
 import pytest

@@ -15,7 +15,7 @@ def settings():
     return cfg['DEFAULT']
 
 def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
-def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'dev_')))
+def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'site_', 'dev_')))
 def plain(o): return re.sub(r'[-_.]+', '-', o).lower()
 
 each_notebook = pytest.mark.parametrize('nb', NOTEBOOKS, ids=name)
@@ -219,7 +219,7 @@ def project(tmp_path):
     copy = tmp_path/'the course'
     for o in 'nbs', 'course_lib', 'tools':
         shutil.copytree(ROOT/o, copy/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', 'models'))
-    files = 'settings.ini setup.py pyproject.toml README.md requirements.txt Makefile'
+    files = 'settings.ini setup.py pyproject.toml README.md CITATION.cff requirements.txt Makefile'
     for o in files.split(): shutil.copy(ROOT/o, copy)
     return copy
 

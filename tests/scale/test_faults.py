@@ -84,6 +84,13 @@ def test_goes_on_where_it_was_killed(tmp_path):
     (weights, table), (whole, whole_table) = [torch.load(f/'end.pt', weights_only=False) for f in folders]
     assert torch.equal(weights, whole) and table == whole_table
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='/proc is needed')
+def test_no_thread_outlives_the_program(tmp_path):
+    "A thread of torch that wants the interpreter after its end aborts the process, though all went well."
+    code, out = end(start(2, '-m', 'tests.scale.leaving', tmp_path))
+    assert code == 0, out
+    for rank in '01': assert 'gloo' not in (tmp_path/rank).read_text()
+
 # ------------------------------------------------------------------ a full disk
 
 @contextmanager

@@ -1,0 +1,29 @@
+"""Which lines of course_lib do notebooks and tests run? Lists those that none of them runs, and the share of the rest.
+
+    python tools/covered.py              run all of them, count, list; fails below the share that .coveragerc asks for
+    python tools/covered.py tests/faults count only what these tests run
+
+A cell of a notebook counts for the modules that it calls, not for the one that it is exported to. Under the counter all
+is slower, so a test that watches the clock may fail here: `make test` judges the tests, and this counts lines."""
+import subprocess, sys
+from pathlib import Path
+import env
+
+ROOT = Path(__file__).resolve().parent.parent
+
+def coverage(*args): return subprocess.call([sys.executable, '-m', 'coverage', *args], cwd=ROOT)
+
+def main(*tests):
+    (ROOT/'build'/'coverage').mkdir(parents=True, exist_ok=True)
+    coverage('erase')
+    runs = [['-m', 'pytest', *(tests or ['tests']), '-q']]
+    if not tests: runs.insert(0, ['tools/notebooks.py'])
+    failed = [' '.join(o) for o in runs if coverage('run', *o)]
+    coverage('combine', '--quiet')
+    status = coverage('report', *(['--fail-under=0'] if tests else []))
+    for o in failed: print(f'Not all of it went well, so some lines may be missing: python {o}')
+    sys.exit(status)
+
+if __name__ == '__main__':
+    env.go_on_in_venv('coverage')
+    main(*sys.argv[1:])
