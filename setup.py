@@ -25,6 +25,14 @@ class BuildWithNotebooks(build_py):
         super().run()
         if not self.editable_mode: fill(Path(self.build_lib)/cfg['lib_name']/'chapters')
 
+def for_strangers(text):
+    "A page that is read where nothing lies beside it: its links and pictures as addresses. Code stays as it is."
+    def fixed(m):
+        if m['code']: return m['code']
+        kind = 'raw' if m['path'].endswith(('.svg', '.png', '.jpg')) else 'blob'
+        return f"]({git}/{kind}/{cfg['branch']}/{m['path']})"
+    return re.sub(r'(?P<code>```.*?```|`[^`\n]*`)|\]\((?!\w+:|#)(?P<path>[^)\s]+)\)', fixed, text, flags=re.DOTALL)
+
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
     author=cfg['author'], author_email=cfg['author_email'], license='Apache-2.0',
@@ -32,7 +40,8 @@ setup(
     classifiers=['Development Status :: 4 - Beta', 'Intended Audience :: Education', 'Framework :: Jupyter',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Programming Language :: Python :: 3',
                  'Operating System :: OS Independent'],
-    long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
+    long_description=for_strangers((here/'README.md').read_text(encoding='utf-8')),
+    long_description_content_type='text/markdown',
     packages=find_packages(include=['course_lib', 'course_lib.*']), python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
     extras_require={o: cfg[f'{o}_requirements'].split() for o in ('lab', 'app', 'site', 'dev')},

@@ -196,9 +196,9 @@ class Report:
             row['verdict'] = 'met' if (judged <= target if at_most else judged >= target) else 'MISSED'
         self._keep(row)
 
-    def note(self, what, course, ratio='', target='', verdict=''):
-        "A line that compares course_lib with itself only: texts as they are."
-        self._keep(dict(what=what, course=course, fastai='', ratio=ratio, plain='', target=target, verdict=verdict))
+    def note(self, what, course, fastai='', ratio='', target='', verdict=''):
+        "A line of texts as they are: course_lib beside itself, or beside fastai where there is no ratio."
+        self._keep(dict(what=what, course=course, fastai=fastai, ratio=ratio, plain='', target=target, verdict=verdict))
 
     def _keep(self, row):
         self.rows.append(row)

@@ -57,7 +57,7 @@ def train_bears(
     epochs:int=5, # After one for the head alone
 ) -> Path: # The file
     "Train on your own pictures a model for the page. `ValueError` says what is wrong with the folder."
-    files = _readable(check_bear_folder(folder))
+    files = _readable(check_bear_folder(folder, get_image_files))
     valid, names = fifth_of_each(files), sorted({n for f in files for n in labels_of(f.parent.name)})
     warn_of_no_none(files)
     block = DataBlock((ImageBlock, MultiCategoryBlock(vocab=names)), splitter=FuncSplitter(valid.__contains__),

@@ -2658,13 +2658,14 @@ def naming_full_disk(file):
 # %% ../nbs/lib/checks.ipynb #456fcb5e
 def check_bear_folder(
     folder,
+    find,        # Function of a folder that lists the pictures in it, such as `get_image_files`
     least:int=5, # Pictures in each folder
 ) -> list:
     "The pictures in the folders of `folder`; `ValueError` if it is none, or has too few, or some in no folder."
     folder = Path(folder)
     ask = "Give a folder that has one of pictures for each label, such as 'black', 'black+teddy' and 'none'."
     if not folder.is_dir(): raise ValueError(f'{folder} is no folder. {ask}')
-    files = [f for f in sorted(folder.rglob('*')) if f.suffix.lower() in _picture_endings]
+    files = list(find(folder))
     loose = [f.name for f in files if f.parent == folder]
     if loose: raise ValueError(f'{_few(loose)} in {folder} lie in no folder of a label. {ask}')
     counts = Counter(f.parent.name for f in files)
@@ -2673,7 +2674,6 @@ def check_bear_folder(
     if small: raise ValueError(f'At least {least} pictures are needed in each folder, but {_few(small)}. Add some.')
     return files
 
-_picture_endings = '.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.avif'
 def _few(names): return ', '.join(names[:5]) + (f' and {len(names) - 5} others' if len(names) > 5 else '')
 
 # %% ../nbs/lib/checks.ipynb #65fb9997

@@ -1,4 +1,4 @@
-import ast, os, re, signal, sys
+import ast, os, re, shutil, signal, sys
 from pathlib import Path
 import pytest
 import notebooks # tools/
@@ -63,3 +63,26 @@ def home(tmp_path, monkeypatch):
     "An empty folder for data sets, in place of the learner's own."
     monkeypatch.setenv('COURSE_LIB_HOME', str(tmp_path/'home'))
     return tmp_path/'home'
+
+# ------------------------------------------------------------------ a browser
+
+IN_BROWSER = 'tests/browser/', 'tests/site/'
+BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
+
+@pytest.fixture(scope='session')
+def browser():
+    "A headless Chromium. Where there is none, the tests that need it skip and say so."
+    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
+    exe = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if exe is None: pytest.skip(f'there is no browser here ({", ".join(BROWSERS)}): install the package chromium')
+    root = hasattr(os, 'geteuid') and os.geteuid() == 0 # Chromium refuses its sandbox to root
+    with api.sync_playwright() as p:
+        try: chromium = p.chromium.launch(executable_path=exe, args=['--no-sandbox'] if root else [])
+        except api.Error as e: pytest.skip(f'the browser {exe} does not start: {str(e).splitlines()[0]}')
+        yield chromium
+        chromium.close()
+
+def pytest_terminal_summary(terminalreporter):
+    "Why these tests were skipped is said also with `-q`."
+    skipped = [r for r in terminalreporter.stats.get('skipped', []) if r.nodeid.startswith(IN_BROWSER)]
+    for why in sorted({r.longrepr[2] for r in skipped}): terminalreporter.write_line(f'not tested: {why}')

@@ -1,13 +1,15 @@
 """The reference: a page for each module, with every public name, from its source alone (nothing is imported).
 
-`write(folder, settings)` puts MyST pages into `folder`. What is said of a name comes from where it is defined: the
-docstring, the comments beside its parameters (docments), the cell that makes it and the heading above that cell."""
+`write(folder, settings)` puts MyST pages into the folder `api` in `folder`. What is said of a name comes from where it
+is defined: the docstring, the comments beside its parameters (docments), the cell that makes it and the heading above
+that cell."""
 import ast, html, io, json, re, tokenize
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from docutils.nodes import make_id
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, LIB = ROOT/'nbs', ROOT/'course_lib'
@@ -246,6 +248,8 @@ def title(notebook):
 @cache
 def chapters(): return sorted(p.name for p in NBS.glob('[0-9][0-9]_*.ipynb'))
 
+def is_hidden(c): return c['cell_type'] == 'code' and re.search(r'^#\|\s*hide\b', ''.join(c['source']), re.MULTILINE)
+
 def tree_of(c):
     "A code cell that Python can read; an empty one for a cell with a magic."
     try: return ast.parse(''.join(c['source']))
@@ -281,6 +285,7 @@ def first_met():
     for nb in chapters():
         known = names.keys() & brought(nb) - set(bound(nb))
         for c in cells(nb):
+            if is_hidden(c): continue
             for name in used_in(c) & known: found.setdefault(name, (nb, c['id']))
     return found
 
@@ -304,7 +309,11 @@ def code(text): return f'`{text}`' if text and '`' not in text else text
 
 def page_of(notebook): return notebook.removesuffix('.ipynb') + '.html'
 
-def anchor(cell): return f'../{page_of(cell[0])}#cell-{cell[1]}'
+def anchor(cell):
+    "The address of a cell of code; of the heading above a text."
+    notebook, i = cell
+    is_code = next(c['cell_type'] == 'code' for c in cells(notebook) if c['id'] == i)
+    return f'../{page_of(notebook)}#' + (f'cell-{i}' if is_code else make_id(titles(notebook)[i].replace('`', '')))
 
 def where(cell):
     "A chapter's number, or the name of a room, and the heading above a cell."
@@ -457,8 +466,8 @@ def names_page():
     return '# All names\n\n' + '\n\n'.join(parts) + '\n'
 
 def write(folder, settings=None):
-    "Write the reference into `folder`, as MyST pages."
-    folder = Path(folder)
+    "Write the reference into `folder/'api'`, as MyST pages."
+    folder = Path(folder)/'api'
     folder.mkdir(parents=True, exist_ok=True)
     pages = {'index': index_page(), 'names': names_page(), **{m: module_page(m) for m in reference().modules}}
     for name,text in pages.items(): (folder/f'{name}.md').write_text(text, encoding='utf-8')

@@ -37,8 +37,8 @@ def terms():
     return rows(dict(sections(text))['Glossary'])
 
 def glossary(settings):
-    entry = lambda term, line, chapter: f'{term}\n: {line[:1].upper()}{line[1:]}. Chapter {chapter}.'
-    found = '\n'.join(entry(*row) for row in terms())
+    entry = lambda term, line, chapter: f'{term}\n  {line[:1].upper()}{line[1:]}. Chapter {chapter}.'
+    found = '\n\n'.join(entry(*row) for row in terms())
     return f"""# Glossary
 
 {len(terms())} words that the course uses, each in one line, with the chapter that explains it.

@@ -1,29 +1,11 @@
-"A headless Chromium, and the page of chapter 15. Where one of them is missing, these tests skip and say which."
-import os, shutil, signal, subprocess, sys, time, urllib.request
+"JupyterLab, and the page of chapter 15. Where one of them is missing, these tests skip and say which."
+import os, signal, subprocess, sys, time, urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 import nbformat, pytest
 from tests.helpers import free_port
 
 HERE = Path(__file__).resolve().parent
-BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
-
-@pytest.fixture(scope='session')
-def browser():
-    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
-    exe = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if exe is None: pytest.skip(f'there is no browser here ({", ".join(BROWSERS)}): install the package chromium')
-    root = hasattr(os, 'geteuid') and os.geteuid() == 0 # Chromium refuses its sandbox to root
-    with api.sync_playwright() as p:
-        try: chromium = p.chromium.launch(executable_path=exe, args=['--no-sandbox'] if root else [])
-        except api.Error as e: pytest.skip(f'the browser {exe} does not start: {str(e).splitlines()[0]}')
-        yield chromium
-        chromium.close()
-
-def pytest_terminal_summary(terminalreporter):
-    "Why these tests were skipped is said also with `-q`."
-    skipped = [r for r in terminalreporter.stats.get('skipped', []) if 'tests/browser/' in r.nodeid]
-    for why in sorted({r.longrepr[2] for r in skipped}): terminalreporter.write_line(f'tests/browser: {why}')
 
 @contextmanager
 def served(args, log, **env):

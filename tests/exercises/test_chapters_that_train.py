@@ -4,6 +4,7 @@ Each solution passes its check; likely mistakes do not, and hear what they mean.
 import re
 import pytest, torch
 import torch.nn.functional as F
+from fastcore.basics import noop
 from fastcore.test import test_close as close, test_eq as eq
 from course_lib.all import *
 from course_lib.bear_page import Verdict
@@ -140,14 +141,39 @@ def test_best_constant(ten):
     assert 'can be had' in says('10.1', lambda t: torch.zeros(t.shape[1]))
     assert 'not a probability' in says('10.1', lambda t: t.mean(0))
 
+def test_swing(ten):
+    assert says('10.2', ten['swing']) is None
+    def changes(p, y, rows, how=lambda a, b: abs(a - b)):
+        def score(keep): return APScoreMulti(sigmoid=False)(p[keep, None], y[keep, None]).item()
+        all_of_them = torch.arange(len(y))
+        return [how(score(all_of_them != i), score(all_of_them >= 0)) for i in all_of_them[rows]]
+    assert 'Leave out only' in says('10.2', lambda p, y: max(changes(p, y, y >= 0)))
+    assert 'mean of the changes' in says('10.2', lambda p, y: np.mean(changes(p, y, y == 1)))
+    assert 'may fall' in says('10.2', lambda p, y: max(changes(p, y, y == 1, lambda a, b: a - b)))
+    assert 'Up or down' in says('10.2', lambda p, y: min(changes(p, y, y == 1, lambda a, b: a - b)))
+
+def test_two_looks(ten):
+    assert says('10.5', ten['two_looks']) is None
+    def both(k, before=torch.sigmoid, after=noop):
+        return lambda model, x: after((before(model(x)) + before(model(x.flip(k))))/2)
+    assert 'stands on its head' in says('10.5', both(2))
+    assert 'raw outputs' in says('10.5', both(3, before=noop))
+    assert 'First probabilities' in says('10.5', both(3, before=noop, after=torch.sigmoid))
+    assert 'sum' in says('10.5', both(3, after=lambda o: 2*o))
+
+def test_mistakes_in_a_picture(ten):
+    assert says('10.7', ten['mistakes']) is None
+    assert 'right ones' in says('10.7', (19.04, 18.54)) and 'share' in says('10.7', (0.048, 0.073))
+    assert 'silence on the drawings' in says('10.7', (0.96, 1.66))
+
 def test_even_threshold(ten):
-    assert says('10.2', ten['even_threshold']) is None
-    assert 'Go higher' in says('10.2', lambda p, t: 0.01) and 'Go lower' in says('10.2', lambda p, t: 0.99)
+    assert says('10.3', ten['even_threshold']) is None
+    assert 'Go higher' in says('10.3', lambda p, t: 0.01) and 'Go lower' in says('10.3', lambda p, t: 0.99)
 
 def test_most_alike(ten):
-    assert says('10.3', ten['most_alike']) is None
-    assert 'First the class that is there' in says('10.3', lambda p, t: (1, 0))
-    assert 'like itself' in says('10.3', lambda p, t: (1, 1))
+    assert says('10.4', ten['most_alike']) is None
+    assert 'First the class that is there' in says('10.4', lambda p, t: (1, 0))
+    assert 'like itself' in says('10.4', lambda p, t: (1, 1))
 
 @pytest.fixture(scope='module')
 def fifteen():

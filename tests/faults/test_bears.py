@@ -8,6 +8,8 @@ from pathlib import Path
 from course_lib import bear_page as bears
 from course_lib.bears import *
 from course_lib.bear_page import *
+from course_lib.checks import check_bear_folder
+from course_lib.datasets import get_image_files
 from course_lib.export import load_learner
 
 class StandIn:
@@ -309,6 +311,18 @@ def test_folder_that_is_not_as_asked_for(own, tmp_path):
     with pytest.raises(ValueError, match='none has 4'): train_bears(own)
     with pytest.raises(ValueError, match='is no folder'): train_bears(tmp_path/'nowhere')
     with pytest.raises(ValueError, match='lie in no folder of a label'): train_bears(own/'black')
+
+def test_pictures_of_a_folder_are_those_of_get_image_files(own):
+    for k,ending in enumerate(('jfif', 'JPE', 'ppm')): (own/'none'/f'{k}.jpg').rename(own/'none'/f'{k}.{ending}')
+    for name in '._1.jpg', '.trash/2.jpg', 'notes.txt': # hidden, or no picture: not counted, and not loose
+        (own/'none'/name).parent.mkdir(exist_ok=True)
+        (own/'none'/name).write_bytes(b'x')
+    (own/'.DS_Store.jpg').write_bytes(b'x')
+    files = check_bear_folder(own, get_image_files)
+    assert len(files) == 12 and files == list(get_image_files(own))
+    (own/'none'/'0.jfif').unlink()
+    (own/'none'/'1.JPE').unlink()
+    with pytest.raises(ValueError, match='none has 4'): train_bears(own)
 
 def test_split_has_each_folder_on_both_sides():
     files = [Path(f'/x/{k}/{i}.jpg') for k,n in (('a', 5), ('b', 50), ('none', 11)) for i in range(n)]

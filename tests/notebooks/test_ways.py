@@ -1,11 +1,12 @@
 "The course map of the index: it agrees with the chapters, and none of the three ways needs a chapter outside of it."
-import re
+import json, re
 import pytest
 import readme # tools/
 from tests.helpers import CHAPTERS, NBS, NOTEBOOKS, ROOT, code, name, prose
 
 INDEX = NBS/'index.ipynb'
-WAYS = 'everything', 'in an hour', 'the book' # columns of minutes in the map
+HOUR = 'in an hour'
+WAYS = 'everything', HOUR, 'the book' # columns of minutes in the map
 
 def chapter_numbers(text):
     "The chapters that a text names: `03`, `02 to 04`."
@@ -17,10 +18,15 @@ def section(title):
     assert found, f'the index has no section {title!r}'
     return found[1]
 
+def map_and_hour():
+    "The section of the map: up to the table that says what is read in an hour, and that table."
+    before, hour = re.split(r'^(?=\| in an hour \| from)', section('The course map'), flags=re.MULTILINE)
+    return before, hour
+
 def course_map():
     "{number of a chapter: (the chapters it needs, {way: minutes})}; `this page` and `together` are rows as well."
     rows = {}
-    for line in re.findall(r'^\| (?!chapter)(.*) \|$', section('The course map'), re.MULTILINE):
+    for line in re.findall(r'^\| (?!chapter)(.*) \|$', map_and_hour()[0], re.MULTILINE):
         title, _, needs, *minutes = [o.strip() for o in line.split('|')]
         number = re.match(r'\[?(\d\d|this page|together)', title)
         rows[number[1]] = chapter_numbers(needs), {w: int(o) for w,o in zip(WAYS, minutes) if o}
@@ -29,8 +35,9 @@ def course_map():
 def of(way): return [n for n,(_,minutes) in course_map().items() if n.isdigit() and way in minutes]
 def whole(way):
     "The chapters that are read whole; where a way goes through a part only, its text links to a section."
-    parts = re.search(rf"^- \*\*{way}.*$", section('The course map'), re.MULTILINE | re.IGNORECASE)
-    return [n for n in of(way) if not re.search(rf'{n}_\w+\.ipynb#', parts[0])]
+    text = re.search(rf"^- \*\*{way}.*$", section('The course map'), re.MULTILINE | re.IGNORECASE)[0]
+    if way == HOUR: text = map_and_hour()[1]
+    return [n for n in of(way) if not re.search(rf'{n}_\w+\.ipynb#', text)]
 
 def head(nb): return prose(nb).split('\n## ')[1]
 
@@ -60,12 +67,61 @@ def test_nor_do_the_heads_of_its_chapters(way):
         had.add(n)
 
 def test_what_is_read_in_part_begins_without_the_others():
-    "In an hour: chapters read from their beginning to a section. Their heads say that this needs no other chapter."
-    parts = [n for n in of('in an hour') if n not in whole('in an hour')]
-    assert parts == ['03', '06']
+    "In an hour: chapters read in part. Their heads ask for nothing but what this way has brought, in part as well."
+    parts, had = [n for n in of(HOUR) if n not in whole(HOUR)], set()
+    assert parts == ['03', '06', '10']
     for n in parts:
         nb = next(NBS.glob(f'{n}_*.ipynb'))
-        assert 'nothing but [the index](index.ipynb)' in head(nb) or not needs(nb), n
+        assert 'nothing but [the index](index.ipynb)' in head(nb) or needs(nb) <= had, n
+        had.add(n)
+
+# ------------------------------------------------------------------ is the hour one?
+
+PLUMBING = '#| hide', '#| code-fold', '#| default_exp'
+RUNNING = {'index': 1.3, '03': .3, '06': .2, '10': 1.2} # minutes, on two cores
+
+def minutes_of(cell):
+    "Of a reader: 200 words of text a minute, 6 seconds for a line of code, 8 for what a cell shows. Not of imports."
+    if cell['cell_type'] == 'code':
+        lines = [o for o in cell['source'] if o.strip() and not o.startswith(('from ', 'import ', '#|'))]
+        return (6*len(lines) + 8)/60 if lines and not cell['source'][0].startswith(PLUMBING) else 0
+    return len(re.findall(r'\w+', ''.join(cell['source'])))/200
+
+def by_heading(nb):
+    "[(heading, minutes)] of a notebook, in its order; exercises and their solutions are for later."
+    found = [['', 0]]
+    for cell in (c for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['source']):
+        text = ''.join(cell['source'])
+        if cell['cell_type'] == 'code' or text.startswith('<details>'):
+            found[-1][1] += 0 if '<details>' in text else minutes_of(cell)
+            continue
+        for part in re.split(r'^(?=##+ )', text, flags=re.MULTILINE):
+            title = re.match(r'##+ (.*)', part)
+            if title: found.append([title[1], 0])
+            found[-1][1] += minutes_of(dict(cell_type='markdown', source=[part]))
+    return [(title, minutes) for title,minutes in found if not title.startswith('Exercise')]
+
+def hour():
+    "[(number of a chapter or this page, first heading or '', last heading, headings left out, minutes said)]"
+    rows = re.findall(r'^\| (this page|\d\d) \|(.*)\|(.*)\|(.*)\| (\d+) \|$', map_and_hour()[1], re.MULTILINE)
+    def title(link): return re.sub(r'\[(.*)\]\(.*\)', r'\1', link.strip()).replace('its beginning', '')
+    return [(n, title(a), title(b), re.findall(r'\*(.+?)\*', out), int(m)) for n,a,b,out,m in rows]
+
+@pytest.mark.parametrize('row', hour(), ids=lambda o: o[0])
+def test_minutes_are_what_reading_takes(row):
+    n, begin, end, out, said = row
+    nb = INDEX if n == 'this page' else next(NBS.glob(f'{n}_*.ipynb'))
+    sections = by_heading(nb)
+    titles = [title for title,_ in sections]
+    assert {begin, end, *out} <= {*titles}, f'{ {begin, end, *out} - {*titles} } is no heading of {nb.name}'
+    read = sections[titles.index(begin):titles.index(end) + 1]
+    takes = sum(m for title,m in read if title not in out) + RUNNING[nb.stem[:2] if n.isdigit() else 'index']
+    assert abs(takes - said) <= 3, f'{nb.name} takes {takes:.1f} minutes; change the two tables of the index'
+
+def test_the_hour_is_one_in_both_tables():
+    said = {n: m for n,*_,m in hour()}
+    assert said | {'together': 60} == {n: m[HOUR] for n,(_,m) in course_map().items() if HOUR in m}
+    assert sum(said.values()) == 60
 
 def test_everything_is_everything(): assert of('everything') == [nb.stem[:2] for nb in CHAPTERS]
 
@@ -74,7 +130,7 @@ def test_minutes_add_up(way):
     rows = course_map()
     total = sum(minutes.get(way, 0) for n,(_,minutes) in rows.items() if n != 'together')
     assert rows['together'][1][way] == total
-    said = re.search(rf'^- \*\*{way}\D*(\d+ hours)?', section('The course map'), re.MULTILINE | re.IGNORECASE)
+    said = re.search(rf'^- \*\*{way}[^\d\n]*(\d+ hours)?', section('The course map'), re.MULTILINE | re.IGNORECASE)
     assert round(total/60) == int((said[1] or '1').split()[0])
 
 def test_drawing_says_the_same():

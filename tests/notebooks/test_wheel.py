@@ -4,6 +4,7 @@ No network is needed: what the package requires is taken from the environment th
 import os, re, shutil, subprocess, sys, sysconfig, time, urllib.request, zipfile
 from pathlib import Path
 import pytest
+import distribution # tools/
 from tests.helpers import NBS, ROOT, code, free_port, prose
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == 'nt', reason='a link to a folder is made here')]
@@ -32,6 +33,7 @@ def built(tmp_path_factory):
     run(sys.executable, '-c', SDIST, folders[1], cwd=project)
     return wheel_of(project, folders[0]), wheel_of(next(folders[1].glob('*.tar.gz')), folders[2])
 
+def setting(name): return re.search(rf'^{name} = (.*)$', (ROOT/'settings.ini').read_text('utf-8'), re.MULTILINE)[1]
 def names(wheel): return set(zipfile.ZipFile(wheel).namelist())
 
 def test_the_wheel_holds_package_and_chapters(built):
@@ -43,6 +45,12 @@ def test_the_wheel_holds_package_and_chapters(built):
     assert {o for o in held if '/chapters/' in o} == inside(notebooks, NBS, 'course_lib/chapters')
 
 def test_the_source_archive_gives_the_same_wheel(built): assert names(built[0]) == names(built[1])
+
+def test_the_wheel_says_where_the_course_lives(built):
+    with zipfile.ZipFile(built[0]) as z:
+        text = next(z.read(o).decode() for o in z.namelist() if o.endswith('/METADATA'))
+    version, git, pages = (setting(o) for o in ('version', 'git_url', 'doc_host'))
+    for o in f'Version: {version}', f'Project-URL: Source, {git}', f'Home-page: {pages}/': assert f'\n{o}' in text
 
 @pytest.fixture(scope='module')
 def place(built, tmp_path_factory):
@@ -64,9 +72,8 @@ def environ(**kwargs):
 
 def test_the_example_of_the_readme(place):
     here, programs = place
-    text = (ROOT/'README.md').read_text(encoding='utf-8')
-    before, shown = re.match(r'(.*?```)\n\n```text\n(.*?)```', text, re.DOTALL).groups() # up to the first output
-    *lines, last = '\n'.join(re.findall(r'```python\n(.*?)```', before, re.DOTALL)).strip().splitlines()
+    before, shown, _ = distribution.example((ROOT/'README.md').read_text(encoding='utf-8'))
+    *lines, last = before.splitlines()
     where = 'import course_lib; print(course_lib.__file__)'
     said = run(programs/'python', '-c', '\n'.join([*lines, f'print({last})', where]), cwd=here, env=environ())
     assert shown.split() == said.split()[:-1] and said.split()[-1].startswith(str(programs.parent))
