@@ -41,9 +41,9 @@ def toctree(entries, caption='', *options):
 
 def ways(adapt, folder):
     "What leads through the site, for the end of the index."
-    look_up = [o for o in ('api/index', 'glossary', 'speed', 'differences') if (folder/f'{o}.md').exists()]
+    look_up = ['Reference <api/index>', 'glossary', 'Speed <speed>', 'differences', 'Behind the scenes <lib/index>']
     return [toctree([f'{name} <{page}>' for name,page in chapters(adapt)], 'Chapters'),
-            toctree(['Behind the scenes <lib/index>', *look_up], 'Look up'),
+            toctree(look_up, 'Look up'),
             *([toctree(['teaching'], 'Teach')] if (folder/'teaching.md').exists() else [])]
 
 def rooms_page(adapt):
@@ -54,18 +54,38 @@ def rooms_page(adapt):
     body = cell[cell.index('\n')+1:].replace('](lib/', '](')
     return f'# Behind the scenes\n{body}\n\n' + toctree([o.removeprefix('lib/') for o in rooms])
 
+# ------------------------------------------------------------------ where a notebook runs
+
+COLAB, BINDER = 'https://colab.research.google.com/github', 'https://mybinder.org/v2/gh'
+
+def places(page, cfg):
+    "Links to where the notebook of a `page` runs: on Colab from the repository, on Binder among a learner's copies."
+    repository = cfg['git_url'].removeprefix('https://github.com/')
+    yield 'Run on Colab', f'{COLAB}/{repository}/blob/{cfg["branch"]}/nbs/{page}.ipynb'
+    yield 'Run on Binder', f'{BINDER}/{repository}/{cfg["branch"]}?urlpath=lab/tree/course/{page}.ipynb'
+    yield 'The notebook as a file', f'_sources/{page}.ipynb'
+
+def bar(page, asks, cfg):
+    "What stands below the title of a chapter; `asks`: it has exercises."
+    here = ', and exercises and questions answer' if asks else ''
+    colab = 'index.html#in-a-container-on-binder-on-colab'
+    links = ' '.join(f'<a class="go" href="{address}">{name}</a>' for name,address in places(page, cfg))
+    return (f'<div class="run-it"><p>{links}</p><p>This page shows the notebook as it ran. Its cells can be changed'
+            f'{here} where it runs: on your machine with <code>make lab</code>, on Binder, or on Colab, '
+            f'where <a href="{colab}">a cell that installs the course</a> comes first.</p></div>')
+
 # ------------------------------------------------------------------ sources
 
 def assemble(folder):
     "Write into `folder` what Sphinx reads."
     sys.path.insert(0, str(WEBSITE))
-    import adapt
+    import adapt, api, pages
     cfg = settings()
     repository = f'{cfg["git_url"]}/blob/{cfg["branch"]}'
     (folder/'lib').mkdir(parents=True)
     (folder/'lib'/'index.md').write_text(rooms_page(adapt), encoding='utf-8')
-    for name in 'api', 'pages':
-        if (WEBSITE/f'{name}.py').exists(): __import__(name).write(folder, cfg)
+    api.write(folder, cfg)
+    pages.write(folder, cfg)
     if (WEBSITE/'teaching.md').exists():
         teaching = (WEBSITE/'teaching.md').read_text(encoding='utf-8').replace('{{git_url}}', cfg['git_url'])
         (folder/'teaching.md').write_text(teaching, encoding='utf-8')
@@ -74,7 +94,10 @@ def assemble(folder):
         page = p.relative_to(NBS)
         (folder/page).parent.mkdir(parents=True, exist_ok=True)
         more = ways(adapt, folder) if page.name == 'index.ipynb' else ()
-        (folder/page).write_text(adapt.notebook(p, page.parent.as_posix(), repository, more), encoding='utf-8')
+        asks = any('check(' in adapt.text(c) for c in adapt.cells_of(p))
+        run = bar(page.stem, asks, cfg) if len(page.parts) == 1 else ''
+        text = adapt.notebook(p, page.parent.as_posix(), repository, run, more)
+        (folder/page).write_text(text, encoding='utf-8')
         for name,data in adapt.attached(p).items(): (folder/page).with_name(name).write_bytes(data)
         promises[page.with_suffix('').as_posix()] = adapt.promise(p)
     return {'promises': promises}

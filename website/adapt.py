@@ -5,7 +5,7 @@ out of `nbs` to the repository. The notebooks themselves are not changed, and no
 import base64, json, posixpath, re
 from docutils.nodes import make_id
 
-HIDDEN = re.compile(r'^#\|\s*(hide|default_exp)\b', re.MULTILINE)
+HIDDEN = re.compile(r'^#\|\s*(hide|default_exp)\b(?!\n#\| eval: false)', re.MULTILINE) # what is not run is to be copied
 FOLD = re.compile(r'^#\|\s*code-fold:.*\n', re.MULTILINE)
 LINK = re.compile(r'(?<!\\)(\]\()([^)\s]+)(?=\))')
 ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\n*')
@@ -32,7 +32,9 @@ def without_anchors(source):
 
 def link(target, folder, repository):
     "Where a link leads from a page in `folder` (of `nbs`): a file outside of the notebooks is one of the `repository`."
-    if re.match(r'[a-z]+:|#|/', target): return target
+    if re.match(r'[a-z]+:|/', target): return target
+    target = target.replace('"', '').replace('%22', '') # as ids have none
+    if target[0] == '#': return target
     path = posixpath.normpath(posixpath.join('nbs', folder, target))
     return target if path.startswith('nbs/') else f'{repository}/{path}'
 
@@ -91,11 +93,19 @@ def cells(nb, folder, repository):
         elif not HIDDEN.search(text(cell)) and text(cell).strip():
             yield code(cell, text(following) if following else '')
 
-def notebook(nb, folder='', repository='', extra=()):
-    "The text of the notebook `nb` of a page, with cells of Markdown `extra` at its end."
+def with_ways_to_run(first, bar):
+    "The first cell of a page, with `bar` below its title and promise."
+    title, *paragraphs = first['source'].split('\n\n')
+    n = next((i for i,o in enumerate(paragraphs) if not o.startswith('>')), len(paragraphs))
+    return {**first, 'source': '\n\n'.join([title, *paragraphs[:n], bar, *paragraphs[n:]])}
+
+def notebook(nb, folder, repository, bar='', extra=()):
+    "The text of the notebook `nb` of a page: `bar` stands below its title, cells of Markdown `extra` at its end."
     whole = json.loads(nb.read_text(encoding='utf-8'))
+    first, *others = cells(nb, folder, repository)
     more = [dict(cell_type='markdown', id=f'extra-{i}', metadata={}, source=o) for i,o in enumerate(extra)]
-    return json.dumps({**whole, 'cells': [*cells(nb, folder, repository), *more]}, ensure_ascii=False)
+    every = [with_ways_to_run(first, bar) if bar else first, *others, *more]
+    return json.dumps({**whole, 'cells': every}, ensure_ascii=False)
 
 def title(nb): return re.match(r'# (.*)', text(cells_of(nb)[0]))[1]
 

@@ -1,8 +1,7 @@
 """The reference: a page for each module, with every public name, from its source alone (nothing is imported).
 
-`write(folder, settings)` puts MyST pages into the folder `api` in `folder`. What is said of a name comes from where it
-is defined: the docstring, the comments beside its parameters (docments), the cell that makes it and the heading above
-that cell."""
+`write(folder, settings)` makes MyST pages. What is said of a name comes from where it is defined: the docstring, the
+comments beside its parameters (docments), the cell that makes it and the heading above that cell."""
 import ast, html, io, json, re, tokenize
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -466,8 +465,8 @@ def names_page():
     return '# All names\n\n' + '\n\n'.join(parts) + '\n'
 
 def write(folder, settings=None):
-    "Write the reference into `folder/'api'`, as MyST pages."
-    folder = Path(folder)/'api'
+    "Write the reference as MyST pages into `folder`, or into the folder `api` in it if it is not that."
+    folder = Path(folder) if Path(folder).name == 'api' else Path(folder)/'api'
     folder.mkdir(parents=True, exist_ok=True)
     pages = {'index': index_page(), 'names': names_page(), **{m: module_page(m) for m in reference().modules}}
     for name,text in pages.items(): (folder/f'{name}.md').write_text(text, encoding='utf-8')

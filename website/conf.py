@@ -20,10 +20,17 @@ exclude_patterns = []
 
 nb_execution_mode = 'off'
 nb_merge_streams = True
+nb_ipywidgets_js = {} # they would come from elsewhere; a widget's text stands beside it
 myst_enable_extensions = ['dollarmath', 'colon_fence', 'deflist', 'attrs_inline', 'attrs_block', 'html_image']
 myst_heading_anchors = 4
 myst_heading_slug_func = 'course_site.slug'
 course_promises, course_description = said['promises'], cfg['description']
+
+smartquotes = False # docstrings hold values in quotation marks
+add_module_names = False
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = 'hide'
 
 mathjax_path = 'mathjax/tex-svg.js'
 mathjax3_config = {'options': {'enableMenu': False}}
@@ -35,15 +42,13 @@ html_static_path = ['_static']
 html_css_files = sorted(o.name for o in (HERE/'_static').glob('*.css'))
 html_js_files = sorted(o.name for o in (HERE/'_static').glob('*.js'))
 html_favicon = '_static/favicon.svg'
-html_logo = '_static/logo.svg'
-html_use_index = False
+html_domain_indices = False
 html_copy_source = True
 html_sourcelink_suffix = ''
+html_context = {'default_mode': 'auto'}
 html_theme_options = {
-    'repository_url': cfg['git_url'], 'repository_branch': cfg['branch'], 'path_to_docs': 'nbs',
-    'repository_provider': 'github',
-    'use_repository_button': True, 'use_download_button': True, 'use_fullscreen_button': False,
-    'launch_buttons': {'binderhub_url': 'https://mybinder.org', 'colab_url': 'https://colab.research.google.com',
-                       'notebook_interface': 'jupyterlab'},
-    'home_page_in_toc': True, 'show_navbar_depth': 1, 'toc_title': 'On this page',
+    'logo': {'text': cfg['title'], 'image_light': '_static/logo.svg', 'image_dark': '_static/logo.svg'},
+    'repository_url': cfg['git_url'], 'repository_branch': cfg['branch'], 'repository_provider': 'github',
+    'use_repository_button': True, 'use_download_button': False, 'use_fullscreen_button': False,
+    'navbar_persistent': [], 'home_page_in_toc': True, 'show_navbar_depth': 1, 'toc_title': 'On this page',
     'pygments_light_style': 'a11y-high-contrast-light', 'pygments_dark_style': 'a11y-high-contrast-dark'}

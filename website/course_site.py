@@ -6,8 +6,8 @@ from pathlib import Path
 from docutils import nodes
 
 def slug(title):
-    "The anchor of a heading, as JupyterLab writes it."
-    return title.replace(' ', '-')
+    "The anchor of a heading, as JupyterLab writes it; without quotation marks, which end an id."
+    return title.replace(' ', '-').replace('"', '')
 
 def mathjax():
     "The one file that draws formulas, of those in the package."

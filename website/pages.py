@@ -112,8 +112,8 @@ Code that was written for fastai runs here after its import is changed. {len(tol
 """, 'nbs', settings)
 
 def link_name(heading):
-    "A heading as JupyterLab links to it."
-    return heading.replace('`', '').replace(' ', '-')
+    "A heading as JupyterLab links to it; without quotation marks, which end an id."
+    return heading.replace('`', '').replace('"', '').replace(' ', '-')
 
 def write(folder, settings):
     "Write glossary.md, speed.md and differences.md into `folder`."

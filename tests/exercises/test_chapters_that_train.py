@@ -4,10 +4,11 @@ Each solution passes its check; likely mistakes do not, and hear what they mean.
 import re
 import pytest, torch
 import torch.nn.functional as F
+from PIL import Image
 from fastcore.basics import noop
 from fastcore.test import test_close as close, test_eq as eq
 from course_lib.all import *
-from course_lib.bear_page import Verdict
+from course_lib.bear_page import NotAPicture, Verdict, open_picture
 from course_lib.exercises import exercise, judge_exercise, test_each as each
 from tests.helpers import NBS, cells
 
@@ -184,17 +185,35 @@ def fifteen():
                  truth=truth, taught=(torch.rand(60, 3, generator=g) + truth)/2, choose=torch.arange(60) % 2 == 0,
                  ts=torch.arange(1, 100)/100)
 
+def test_five_of_five(fifteen):
+    assert says('15.1', fifteen['chance']) is None
+    assert 'the other' in says('15.1', 1/32) and 'single picture' in says('15.1', 0.5) and 'between' in says('15.1', 5)
+
+def test_files_that_are_taken(fifteen, tmp_path):
+    assert says('15.4', fifteen['taken']) is None
+    assert 'the large photograph' in says('15.4', (True, False, False, False))
+    drawn = PILImage.create(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype='uint8'))
+    drawn.save(tmp_path/'bear.png')
+    (tmp_path/'bear.png').rename(tmp_path/'bear.txt')
+    (tmp_path/'bear.jpg').write_text('Dear bear, ...')
+    Image.new('1', (9000, 6000), 1).save(tmp_path/'large.jpg')
+    Image.new('1', (8000, 8000), 1).save(tmp_path/'white.png')
+    def is_taken(name):
+        try: return bool(open_picture(tmp_path/name))
+        except NotAPicture: return False
+    assert tuple(map(is_taken, ('bear.txt', 'bear.jpg', 'large.jpg', 'white.png'))) == fifteen['taken']
+
 def test_a_class_of_none(fifteen):
-    assert says('15.1', fifteen['can']) is None
-    assert 'two kinds' in says('15.1', (True, True, False)) and '3 answers' in says('15.1', True)
+    assert says('15.2', fifteen['can']) is None
+    assert 'two kinds' in says('15.2', (True, True, False)) and '3 answers' in says('15.2', True)
 
 def test_thresholds_of_their_own(fifteen):
-    assert says('15.2', fifteen['own_thresholds']) is None
-    assert 'Three numbers' in says('15.2', lambda preds, truth: [.5])
-    assert 'For black' in says('15.2', lambda preds, truth: [.99]*3)
-    assert 'For teddy' in says('15.2', lambda preds, truth: [*fifteen['own_thresholds'](preds, truth)[:2], .01])
+    assert says('15.3', fifteen['own_thresholds']) is None
+    assert 'Three numbers' in says('15.3', lambda preds, truth: [.5])
+    assert 'For black' in says('15.3', lambda preds, truth: [.99]*3)
+    assert 'For teddy' in says('15.3', lambda preds, truth: [*fifteen['own_thresholds'](preds, truth)[:2], .01])
 
 def test_threshold_for_so_many_bears(fifteen):
     right = fifteen['threshold_for']
-    assert says('15.3', right) is None
-    assert says('15.3', lambda verdict, k: 0.5) and says('15.3', lambda verdict, k: right(verdict, k) + .05)
+    assert says('15.5', right) is None
+    assert says('15.5', lambda verdict, k: 0.5) and says('15.5', lambda verdict, k: right(verdict, k) + .05)
