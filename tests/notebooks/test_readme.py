@@ -88,7 +88,7 @@ def test_scores_are_those_of_the_chapters(what):
         assert f'{float(there):.{digits}f}' == said, f'{said} is said, {there} is in the chapter'
 
 def test_what_fastai_reaches_is_said_by_the_bench():
-    there = re.search(r'twenty labels ([\d.]+), the middle of a head ([\d.]+) pixels', BENCH).groups()
+    there = re.search(r'twenty labels ([\d.]+), the middle of a head\s+([\d.]+) pixels', BENCH).groups()
     said = [o[2].split('fastai: ')[1] for o in rows() if '; fastai: ' in o[2]]
     assert said == [f'{float(there[0]):.2f}', f'{float(there[1]):.0f}']
 
