@@ -5,6 +5,10 @@ const named = () => {
     const link = o.closest("li").querySelector("a")
     if (link && !o.innerText.trim()) o.setAttribute("aria-label", `Pages below ${link.innerText.trim()}`)
   })
+  document.querySelectorAll("dt.sig dl").forEach(o => { // parameters, one on each line: a list, where nothing is defined
+    o.setAttribute("role", "list")
+    o.querySelectorAll("dd").forEach(p => p.setAttribute("role", "listitem"))
+  })
   document.querySelectorAll("button.search-button-field").forEach(o => o.removeAttribute("aria-label"))
 }
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", named)
