@@ -260,6 +260,8 @@ def lines_of(e:Exception) -> list:
     "Where `e` was raised: pairs of a file and a line's number, the outermost first; fifty at most."
     return [(o.filename, o.lineno) for o in traceback.extract_tb(e.__traceback__, limit=-50)]
 
+_printing = threading.RLock() # stdout belongs to all threads: two that redirect it at once would not bring it back
+
 def run_limited(
     f,              # An answer
     args:tuple,     # What to call it with; it gets copies
@@ -268,7 +270,7 @@ def run_limited(
     "Call `f` on copies of `args` in a thread, for `limit` seconds at most. Never raises for what `f` does."
     mine, result, printed = copy.deepcopy(args), {}, io.StringIO()
     thread = threading.Thread(target=_call, args=(f, mine, result), daemon=True)
-    with redirect_stdout(printed): too_long = _hangs(thread, limit)
+    with _printing, redirect_stdout(printed): too_long = _hangs(thread, limit)
     printed = printed.getvalue()
     if too_long: return Outcome('hung', limit, printed, thread.is_alive())
     if 'raised' in result: return Outcome('raised', result['raised'], printed, lines=lines_of(result['raised']))

@@ -21,16 +21,19 @@ def _is_own_module(m):
     installed = os.path.dirname(os.__file__), os.path.dirname(sys.modules[Outcome.__module__].__file__)
     return bool(file) and 'site-packages' not in file and not file.startswith(installed)
 
+_pickling = threading.RLock() # what is pickled by value is so for all threads
+
 @contextmanager
 def _by_value(name):
     "In this block functions of the learner's own module `name` are pickled with their code, as those of a notebook."
     import cloudpickle
     module = sys.modules.get(name or '')
     own = module is not None and name != '__main__' and _is_own_module(module)
-    if own: cloudpickle.register_pickle_by_value(module)
-    try: yield
-    finally:
-        if own: cloudpickle.unregister_pickle_by_value(module)
+    with _pickling:
+        if own: cloudpickle.register_pickle_by_value(module)
+        try: yield
+        finally:
+            if own: cloudpickle.unregister_pickle_by_value(module)
 
 # %% ../nbs/lib/worker.ipynb #wk000008
 _most_bytes = 64*2**20 # of an answer with all that it refers to

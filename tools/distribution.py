@@ -12,7 +12,7 @@ import lock
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT/'dist'
 
-def run(*command, **kwargs): return subprocess.run(list(map(str, command)), check=True, text=True, **kwargs)
+def run(*command, **kwargs): return subprocess.run(list(map(str, command)), check=True, encoding='utf-8', **kwargs)
 
 def notes(changelog, version):
     "What the text `changelog` says of a `version`; an error unless it says when that was released."

@@ -3,7 +3,8 @@ import logging, os, random, re, signal, subprocess, sys, threading, time, warnin
 import numpy as np
 import pytest, torch
 from course_lib.cards import PASS, TRY_AGAIN
-from course_lib.worker import can_run_apart
+from course_lib.sandbox import run_limited
+from course_lib.worker import can_run_apart, packed
 from tests.helpers import quiz
 
 pytestmark = pytest.mark.skipif(not can_run_apart(), reason='this system cannot run answers in a process of their own')
@@ -110,6 +111,29 @@ def test_four_threads_at_once_leave_stdout_alone(z):
     for t in threads: t.start()
     for t in threads: t.join()
     assert sys.stdout is before and [c.status for c in cards] == [PASS]*4
+
+@pytest.mark.parametrize('n', range(3))
+def test_threads_at_once_are_each_judged_apart(n):
+    "The module of an answer is told to cloudpickle for all threads."
+    found = []
+    def pack():
+        for _ in range(30): found.append(packed(right))
+    threads = [threading.Thread(target=pack) for _ in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert None not in found and len(found) == 120
+
+def test_threads_at_once_in_the_notebook():
+    "Where answers have no process of their own: each gets what it printed, and stdout is where it was."
+    before, found = sys.stdout, {}
+    def says(k):
+        time.sleep(.05); print(k)
+        return k
+    def run(k): found[k] = run_limited(says, (k,))
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert sys.stdout is before and {k: o.printed for k,o in found.items()} == {k: f'{k}\n' for k in range(4)}
 
 def test_a_check_takes_ten_seconds_at_most(z):
     def slow(x, low, high): time.sleep(1.5); return right(x, low, high)

@@ -264,7 +264,7 @@ def test_failing_notebook_fails_the_run(project):
 @pytest.mark.slow
 def test_a_chapter_from_the_template(project):
     "The steps of CONTRIBUTING.md with the template as it is: it runs, and is a chapter in all that is asked of one."
-    shutil.copytree(ROOT/'tests', project/'tests', ignore=shutil.ignore_patterns('__pycache__'))
+    for o in 'tests', 'website': shutil.copytree(ROOT/o, project/o, ignore=shutil.ignore_patterns('__pycache__'))
     for o in 'pytest.ini', 'ruff.toml': shutil.copy(ROOT/o, project)
     shutil.copy(project/'nbs'/'_template.ipynb', project/'nbs'/'99_robust.ipynb')
     replace(project/'tests'/'helpers.py', 'export bear_page', 'export robust bear_page')
