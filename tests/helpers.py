@@ -17,7 +17,8 @@ ORDER = """cores memory core ranks checks tables first_batch ahead draws decode 
     datablock vision more_pictures new_pictures doctor shortcuts photo losses more_losses scores
     metrics more_metrics results fits resume groups learner precision layers tta interpretation
     schedules rates tracking distrib transfer augment regression export bear_page bears
-    sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study all""".split()
+    sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study
+    headless assign all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."

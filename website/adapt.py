@@ -6,6 +6,7 @@ import base64, json, posixpath, re
 from docutils.nodes import make_id
 
 HIDDEN = re.compile(r'^#\|\s*(hide|default_exp)\b(?!\n#\| eval: false)', re.MULTILINE) # what is not run is to be copied
+TO_COPY = re.compile(r'^#\| hide\n#\| eval: false\n')
 FOLD = re.compile(r'^#\|\s*code-fold:.*\n', re.MULTILINE)
 LINK = re.compile(r'(?<!\\)(\]\()([^)\s]+)(?=\))')
 ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\n*')
@@ -81,7 +82,7 @@ def settings(cell, after):
 
 def code(cell, after):
     return {**cell, 'metadata': {**settings(cell, after), 'id': cell['id']},
-            'source': FOLD.sub('', text(cell)), 'outputs': [output(o) for o in cell['outputs']]}
+            'source': TO_COPY.sub('', FOLD.sub('', text(cell))), 'outputs': [output(o) for o in cell['outputs']]}
 
 def cells(nb, folder, repository):
     "The cells of a page."

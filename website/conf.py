@@ -28,7 +28,6 @@ course_promises, course_description = said['promises'], cfg['description']
 
 smartquotes = False # docstrings hold values in quotation marks
 add_module_names = False
-python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = 'hide'
 

@@ -1,8 +1,9 @@
 "The form of a chapter, and its exercises: each solution passes the check in its cell; a wrong answer and none do not."
-import ast, json, os, re, subprocess, sys, types
+import json, os, re, subprocess, sys, types
 from functools import partial
 from pathlib import Path
 import pytest
+from course_lib.assign import folded_solution, solution_code
 from course_lib.questionnaire import check
 from tests.helpers import CHAPTERS, ROOT, cells, code, numbered, prose
 
@@ -53,7 +54,7 @@ class Exercise:
         assert at is not None, f'this starter has no place for an answer:\n{starter}'
         self.head, rest = '\n'.join(lines[:at+1]), lines[at+1:]
         self.check = '\n'.join(re.sub(r'^# ?', '', line) for line in rest)
-        self.solution = code_in(solution)
+        self.solution = solution_code(solution)
 
     @property
     def wrong(self):
@@ -61,22 +62,12 @@ class Exercise:
         returning = re.sub(r'^((?:def|class) .*:) \.\.\.', r"\1 return 'wrong'", self.head, flags=re.MULTILINE)
         return re.sub(r'\.\.\.', "'wrong'", returning)
 
-def code_in(solution):
-    "Of a solution its blocks of code; where it has none, the assignment that stands in its text, if there is one."
-    blocks = re.findall(r'```py(?:thon)?\n(.*?)```', solution, re.DOTALL)
-    if blocks: return '\n'.join(blocks)
-    return next(filter(is_assignment, re.findall(r'`([^`\n]+)`', solution)), None)
-
-def is_assignment(code):
-    try: return isinstance(ast.parse(code).body[-1], ast.Assign)
-    except (SyntaxError, IndexError): return False
-
 def exercises(nb):
     "Pairs of the position of a starter cell and its `Exercise`: a code cell before a text with a folded solution."
     cs = cells(nb)
     for i,c in enumerate(cs):
-        folded = re.search(r'<details>\s*<summary>Solution</summary>(.*?)</details>', c.text, re.DOTALL)
-        if not c.is_code and folded and i and cs[i-1].is_code: yield i-1, Exercise(cs[i-1].text, folded[1])
+        folded = folded_solution(c.text)
+        if not c.is_code and folded and i and cs[i-1].is_code: yield i-1, Exercise(cs[i-1].text, folded)
 
 TEACHING = [p for p in CHAPTERS if p.stem != '13_questionnaire']
 each_teaching = pytest.mark.parametrize('nb', TEACHING, ids=lambda p: p.stem)

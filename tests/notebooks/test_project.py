@@ -43,7 +43,8 @@ def test_the_course_is_imported_before_torch(py):
 
 @each_module
 def test_imports_are_declared(py):
-    keys = ['requirements', 'app_requirements'] if py.stem == 'bear_page' else ['requirements']
+    extra = dict(bear_page=['app_requirements'], headless=['lab_requirements']).get(py.stem, [])
+    keys = ['requirements', *extra]
     declared = {plain(r.name) for r in requirements(*keys)}
     known = packages_distributions()
     for o in {m.split('.')[0] for m,_ in imports(py) if not m.startswith('course_lib')}:
@@ -84,7 +85,7 @@ ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions 
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bear_page bears copies study all
     keywords new_items shown
-    first_batch more_pictures new_pictures layers tta interpretation exercises sketch'''.split()
+    first_batch more_pictures new_pictures layers tta interpretation exercises sketch headless assign'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
