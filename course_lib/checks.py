@@ -2670,7 +2670,7 @@ def check_bear_folder(
     if loose: raise ValueError(f'{_few(loose)} in {folder} lie in no folder of a label. {ask}')
     counts = Counter(f.parent.name for f in files)
     if len(counts) < 2: raise ValueError(f'{folder} has pictures in {len(counts)} folders; two are needed. {ask}')
-    small = [f'{k} has {n}' for k,n in counts.items() if n < least]
+    small = [f'{k!r} has {n}' for k,n in counts.items() if n < least]
     if small: raise ValueError(f'At least {least} pictures are needed in each folder, but {_few(small)}. Add some.')
     return files
 
