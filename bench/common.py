@@ -172,7 +172,7 @@ def in_units(values, unit):
     return f'{float(f"{statistics.median(values):.3g}"):,.12g} {unit}'.rstrip()
 
 COLUMNS = dict(what='measurement', course='course_lib', fastai='fastai', ratio='ratio: median of the rounds (range)',
-               plain='plain torch; ratio to it', target='target', verdict='')
+               plain='plain torch; ratio to it', target='target', verdict='result')
 
 class Report:
     "Lines of a table: printed as they come, and kept for `table`."

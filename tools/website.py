@@ -84,7 +84,7 @@ def assemble(folder):
     repository = f'{cfg["git_url"]}/blob/{cfg["branch"]}'
     (folder/'lib').mkdir(parents=True)
     (folder/'lib'/'index.md').write_text(rooms_page(adapt), encoding='utf-8')
-    api.write(folder, cfg)
+    api.write(folder)
     pages.write(folder, cfg)
     if (WEBSITE/'teaching.md').exists():
         teaching = (WEBSITE/'teaching.md').read_text(encoding='utf-8').replace('{{git_url}}', cfg['git_url'])

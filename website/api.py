@@ -1,6 +1,6 @@
 """The reference: a page for each module, with every public name, from its source alone (nothing is imported).
 
-`write(folder, settings)` makes MyST pages. What is said of a name comes from where it is defined: the docstring, the
+`write(folder)` makes MyST pages. What is said of a name comes from where it is defined: the docstring, the
 comments beside its parameters (docments), the cell that makes it and the heading above that cell."""
 import ast, html, io, json, re, tokenize
 from collections import defaultdict
@@ -464,10 +464,10 @@ def names_page():
     parts = [f'## {letter}\n\n{head}' + '\n'.join(rows) for letter,rows in sorted(letters.items())]
     return '# All names\n\n' + '\n\n'.join(parts) + '\n'
 
-def write(folder, settings=None):
-    "Write the reference as MyST pages into `folder`, or into the folder `api` in it if it is not that."
-    folder = Path(folder) if Path(folder).name == 'api' else Path(folder)/'api'
-    folder.mkdir(parents=True, exist_ok=True)
+def write(folder):
+    "Write the reference as MyST pages into the folder `api` of `folder`."
+    folder = Path(folder)/'api'
+    folder.mkdir(parents=True)
     pages = {'index': index_page(), 'names': names_page(), **{m: module_page(m) for m in reference().modules}}
     for name,text in pages.items(): (folder/f'{name}.md').write_text(text, encoding='utf-8')
     return sorted(folder/f'{name}.md' for name in pages)

@@ -28,6 +28,10 @@ def describe(app, pagename, templatename, context, doctree):
     context['description'] = app.config.course_promises.get(pagename, app.config.course_description)
     context['picture'] = f'{app.config.html_baseurl}_static/preview.png'
 
+def list_names(app, pagename, templatename, context, doctree):
+    "Beside a page of the reference stands each of its names, not only the heading above them."
+    if pagename.startswith('api/'): context['theme_show_toc_level'] = 2
+
 def finish(app, exception):
     if exception: return
     (app.outdir/'_static'/'mathjax').mkdir(parents=True, exist_ok=True)
@@ -42,5 +46,6 @@ def setup(app):
     app.add_config_value('course_description', '', 'env')
     app.connect('doctree-read', anchor_cells)
     app.connect('html-page-context', describe)
+    app.connect('html-page-context', list_names)
     app.connect('build-finished', finish)
     return dict(parallel_read_safe=True, parallel_write_safe=True)

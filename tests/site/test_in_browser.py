@@ -11,23 +11,32 @@ NARROW = *EVERYWHERE, 'api/checks.html', 'api/names.html', 'glossary.html', 'spe
 @pytest.fixture(params=['light', 'dark'])
 def theme(request): return request.param
 
+@pytest.fixture(scope='session')
+def tab(browser):
+    "One tab for all tests, which notes what is asked of the network, and errors."
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    tab.asked, tab.errors = [], []
+    tab.on('request', lambda r: tab.asked.append(r.url))
+    tab.on('pageerror', lambda e: tab.errors.append(str(e)))
+    yield tab
+    context.close()
+
 @pytest.fixture
-def opened(browser, site):
-    "A function that opens a page of the site. No page may ask the network, nor log an error."
-    contexts, asked, errors = [], [], []
+def opened(tab, site):
+    "A function that opens a page of the site in the tab. No page may ask the network, nor log an error."
+    tab.asked.clear()
+    tab.errors.clear()
     def f(name, theme='light', width=1280):
-        contexts.append(browser.new_context(color_scheme=theme, viewport=dict(width=width, height=900)))
-        tab = contexts[-1].new_page()
-        tab.set_default_timeout(30_000)
-        tab.on('request', lambda r: asked.append(r.url))
-        tab.on('pageerror', lambda e: errors.append(str(e)))
+        tab.emulate_media(color_scheme=theme)
+        tab.set_viewport_size(dict(width=width, height=900))
         path, _, query = name.partition('?')
         tab.goto((site/path).as_uri() + (f'?{query}' if query else ''))
         return tab
     yield f
-    for o in contexts: o.close()
-    assert [u for u in asked if not u.startswith(('file:', 'data:', 'blob:'))] == []
-    assert errors == []
+    assert [u for u in tab.asked if not u.startswith(('file:', 'data:', 'blob:'))] == []
+    assert tab.errors == []
 
 # ------------------------------------------------------------------ search
 

@@ -1,8 +1,11 @@
 "Every page: its links lead somewhere, its HTML is right, it is small, and it loads nothing from elsewhere."
 import posixpath, re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from urllib.parse import unquote, urlsplit
 import pytest
 import website # tools/
+from tests.site.page import errors, errors_in
 
 LARGEST = 1_500_000 # bytes of a page
 
@@ -47,8 +50,21 @@ def test_no_page_is_large(pages):
     assert {p.name: p.size for p in pages.values() if p.size > LARGEST} == {}
 
 def test_html_is_valid(pages):
-    "No error of the parser that browsers have, no id twice."
-    assert {p.name: p.errors[:5] for p in pages.values() if p.errors} == {}
+    "No error of the parser that browsers have. It is slow, so two processes share the pages."
+    pytest.importorskip('html5lib', reason='html5lib is not installed: pip install html5lib')
+    large_first = sorted(pages.values(), key=lambda p: -p.size)
+    with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as pool:
+        found = list(pool.map(errors_in, [p.file for p in large_first]))
+    assert {p.name: e[:5] for p,e in zip(large_first, found) if e} == {}
+
+@pytest.mark.parametrize('wrong', ['<p>a</b></p>', '<table><span class="n">a</span></table>', '<p id=a id=b>a</p>',
+                                   '<p><span class="n">a</p>', '<a><a>b</a></a>', '&nothing;'])
+def test_html_that_is_wrong_would_be_found(wrong):
+    pytest.importorskip('html5lib', reason='html5lib is not installed: pip install html5lib')
+    page = '<!DOCTYPE html><title>a</title>{}<pre><span class="k">def</span> f</pre>'
+    assert errors(page.format('<p>a</p>')) == [] and errors(page.format(wrong))
+
+def test_no_id_stands_twice(pages):
     twice = {p.name: [o for o,n in p.ids.items() if n > 1] for p in pages.values()}
     assert {name: ids[:5] for name,ids in twice.items() if ids} == {}
 
