@@ -50,12 +50,15 @@ def _exercise(n):
     if n in _known: return _known[n]
     raise KeyError(f'Exercise {n!r} is not known yet. Run the folded cell above it first, or all cells above.')
 
-def what_is_wrong(e:Exception) -> str:
+def what_is_wrong(
+    e:Exception,
+    shows:bool=True # The two sides of a comparison, too? Not where one of them is the answer
+) -> str:
     "What a check raised, in markdown."
     if isinstance(e, AssertionError) and str(e) and '\n' not in str(e): return str(e)
     if not isinstance(e, AssertionError): return f'It stops with an error:\n\n{_block(f"{type(e).__name__}: {e}")}'
     both = str(e).partition('\n')[2] # fastcore's tests say which comparison it is, and below it the two sides
-    return f'These two should be equal:\n\n{_block(both)}' if both else 'That is not it yet.'
+    return f'These two should be equal:\n\n{_block(both)}' if both and shows else 'That is not it yet.'
 
 def _block(text): return f'```\n{cut(text, 300)}\n```'
 
@@ -89,7 +92,8 @@ def _card(e, answer):
     try:
         with undisturbed(): e.judge(answer)
     except Exception as err:
-        return Card(e.heading, what_is_wrong(err), foot=f'Stuck? `hint({e.n!r})`.', status=TRY_AGAIN)
+        text = what_is_wrong(err, shows=callable(answer)) # a number that was asked for is not told
+        return Card(e.heading, text, foot=f'Stuck? `hint({e.n!r})`.', status=TRY_AGAIN)
     return Card(e.heading, inspect.getdoc(e.judge) or '', status=PASS)
 
 # %% ../nbs/lib/exercises.ipynb #be24a611

@@ -6,7 +6,7 @@
 __all__ = ['way', 'Watch', 'Failure', 'Run', 'run_notebook', 'as_report', 'run_all', 'course_run']
 
 # %% ../nbs/lib/headless.ipynb #66527153
-import argparse, asyncio, json, logging, os, re, subprocess, sys, threading, time
+import argparse, asyncio, contextlib, json, logging, os, re, signal, subprocess, sys, threading, time
 from dataclasses import dataclass, field
 from html import escape
 from importlib import metadata
@@ -154,6 +154,10 @@ def _note_stop(run, nb, said):
               None)
     if said and at is not None: run.failures.append(Failure(at, nb.cells[at].source, said, ''))
 
+def _take_back_ctrl_c():
+    "nbclient takes Ctrl-C for a kernel that died; here it ends all."
+    with contextlib.suppress(NotImplementedError): asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
 def run_notebook(
     path:Path,              # The notebook, which is not changed
     timeout:float=600,      # Seconds for each cell
@@ -168,7 +172,10 @@ def run_notebook(
         return run
     run.cells = sum(c.cell_type == 'code' and bool(c.source.strip()) for c in nb.cells)
     client, watches = _client(run, nb, timeout, go_on, each), []
-    client.on_notebook_start = lambda notebook: watches.append(Watch(client.km.provisioner.pid))
+    def started(notebook):
+        watches.append(Watch(client.km.provisioner.pid))
+        _take_back_ctrl_c()
+    client.on_notebook_start = started
     client.on_notebook_complete = lambda notebook: watches[0].look()
     try: client.execute(env={**os.environ, 'COURSE_PROGRESS': 'off'}, stderr=subprocess.DEVNULL)
     except asyncio.CancelledError: raise KeyboardInterrupt from None # so it takes Ctrl-C

@@ -143,6 +143,7 @@ def test_drawing_says_the_same():
 
 WORDS = {'a quarter of an hour': 15, 'twenty minutes': 20, 'half an hour': 30, 'forty minutes': 40,
          'three quarters of an hour': 45, 'an hour': 60, 'an hour and a quarter': 75, 'an hour and a half': 90,
+         'an hour and three quarters': 105,
          'two hours': 120, 'two and a half hours': 150, 'two to three hours': 150, 'three hours': 180,
          'three and a half hours': 210, 'four hours': 240}
 

@@ -94,6 +94,12 @@ def test_a_solution_unfolds(opened):
     folded.locator('summary').click()
     assert code.is_visible()
 
+def test_the_list_beside_a_module_has_its_names_and_there_is_one_field_for_search(opened):
+    tab = opened('api/metrics.html')
+    beside = tab.locator('.bd-sidebar-secondary a')
+    assert all(beside.filter(has_text=o).is_visible() for o in ('accuracy_multi()', 'error_rate()'))
+    assert tab.locator('.search-button-field:visible').count() == 1
+
 # ------------------------------------------------------------------ axe-core
 
 @pytest.fixture(scope='session')

@@ -100,4 +100,5 @@ def test_the_last_figures_come_first():
     text = made.speed(dict(git_url='https://example.org/x', branch='main'))
     heads = re.findall(r'^## (.+)$', text, re.MULTILINE)
     assert heads[0] == 'Last figures' and len(heads) == len(set(heads)) > 3
+    assert re.search(r'\| +\|\n\|---', text) is None # each column has a head
     assert '| measurement |' in text and LIB.name in text

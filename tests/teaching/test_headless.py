@@ -106,7 +106,7 @@ def test_who_stops_it_keeps_what_is_done(tmp_path):
     for _ in range(300):
         if report.exists() and '01_one' in report.read_text(encoding='utf-8'): break
         time.sleep(.2)
-    time.sleep(1) # the second kernel starts
+    time.sleep(3) # the second kernel starts, and its cell
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=60)
     assert program.returncode == 130 and 'Stopped.' in err and 'Traceback' not in err, err
