@@ -18,7 +18,7 @@ ORDER = """cores memory core ranks checks tables first_batch ahead draws decode 
     metrics more_metrics results fits resume groups learner precision layers tta interpretation
     schedules rates tracking distrib transfer augment regression export bear_page bears
     sandbox cards worker quiz lasting terminal questions exercises questionnaire copies study
-    headless assign all""".split()
+    headless assign group_progress all""".split()
 
 def name(p):
     "A file of the project, as its id in a test."

@@ -85,7 +85,8 @@ ROOMS = '''cores memory ranks distrib checks ahead draws decode fused functions 
     drawings.pen drawings.things drawings.scenes drawings.bears drawings.people
     sandbox cards worker quiz lasting terminal questions questionnaire bear_page bears copies study all
     keywords new_items shown
-    first_batch more_pictures new_pictures layers tta interpretation exercises sketch headless assign'''.split()
+    first_batch more_pictures new_pictures layers tta interpretation exercises sketch headless assign
+    group_progress'''.split()
 
 def test_all_holds_every_module():
     text = (LIB/'all.py').read_text(encoding='utf-8')
