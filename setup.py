@@ -16,7 +16,7 @@ def fill(folder):
     shutil.rmtree(folder, ignore_errors=True) # an earlier build may have left one that is gone now
     shutil.copytree(here/'nbs', folder, ignore=shutil.ignore_patterns('[_.]*', '__pycache__', 'models'))
     for p in folder.glob('*.ipynb'):
-        text = re.sub(r'\[([^][\n]+)\]\(\.\./[\w.]+\)', r'\1', p.read_text(encoding='utf-8'))
+        text = re.sub(r'\[([^][\n]+)\]\(\.\./[\w./]+\)', r'\1', p.read_text(encoding='utf-8'))
         p.write_text(text, encoding='utf-8', newline='\n')
 
 class BuildWithNotebooks(build_py):

@@ -16,7 +16,7 @@ def went_well(*args): return coverage(*args).returncode == 0
 
 def combine():
     "The counts of all processes in one. Those of a process that a test has killed cannot be read, which is no news."
-    done = coverage('combine', capture_output=True, text=True)
+    done = coverage('combine', capture_output=True, encoding='utf-8')
     if done.returncode: sys.exit(done.stdout + done.stderr)
     for p in (ROOT/'build'/'coverage').glob('data.*'): p.unlink()
 

@@ -266,7 +266,8 @@ def test_failing_notebook_fails_the_run(project):
 def test_a_chapter_from_the_template(project):
     "The steps of CONTRIBUTING.md with the template as it is: it runs, and is a chapter in all that is asked of one."
     for o in 'tests', 'website': shutil.copytree(ROOT/o, project/o, ignore=shutil.ignore_patterns('__pycache__'))
-    for o in 'pytest.ini', 'ruff.toml': shutil.copy(ROOT/o, project)
+    (project/'bench').mkdir()
+    for o in 'pytest.ini', 'ruff.toml', 'bench/README.md': shutil.copy(ROOT/o, project/o)
     shutil.copy(project/'nbs'/'_template.ipynb', project/'nbs'/'99_robust.ipynb')
     replace(project/'tests'/'helpers.py', 'export bear_page', 'export robust bear_page')
     index, last = project/'nbs'/'index.ipynb', 'from course_lib.export import *'

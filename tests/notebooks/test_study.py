@@ -74,7 +74,8 @@ def calls(source):
 def real(tmp_path_factory):
     "Copies of the course itself, beside what else of the project its pages link to."
     folder = tmp_path_factory.mktemp('project')
-    for o in 'LICENSE', 'CONTRIBUTING.md', 'README.md': shutil.copy(ROOT/o, folder)
+    (folder/'bench').mkdir()
+    for o in 'LICENSE', 'CONTRIBUTING.md', 'README.md', 'bench/README.md': shutil.copy(ROOT/o, folder/o)
     take_copies(folder/'work')
     return folder/'work'
 
