@@ -149,7 +149,7 @@ def git(*words, cwd):
 def driver(name):
     "What `make hooks` tells git of a way to join."
     found = re.search(rf"git config merge\.{name}\.driver '?(.*?)'?$", read('Makefile'), re.MULTILINE)
-    return found[1].replace('.venv/bin/', f'{env.BIN.as_posix()}/')
+    return re.sub(r'\.venv/bin/(\w+)', lambda m: f'"{env.BIN.as_posix()}/{m[1]}"', found[1]) # a folder may have blanks
 
 NOTEBOOK = {'cells': [{'cell_type': 'code', 'id': f'c{i}', 'metadata': {}, 'execution_count': None, 'outputs': [],
                        'source': [f'x = {i}']} for i in range(3)], 'metadata': {}, 'nbformat': 4, 'nbformat_minor': 5}
