@@ -1,7 +1,8 @@
 """The addresses and the version of settings.ini, in the texts that have to name them: `make export` writes them there.
 
 As they were when they were last written, they stand in CITATION.cff: so those before a change are found everywhere."""
-import configparser, re
+import re
+from settings import settings
 
 RECORD = 'CITATION.cff'
 FILES = (RECORD, 'CHANGELOG.md', 'CODE_OF_CONDUCT.md', 'CONTRIBUTING.md', 'SECURITY.md', 'website/*.md',
@@ -14,9 +15,7 @@ def forms(git, pages, version):
     return [git, pages.rstrip('/'), *inside, f'\nversion: {version}', f'-{version}-py3-none-any.whl']
 
 def wanted(root):
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(root/'settings.ini', encoding='utf-8')
-    cfg = cfg['DEFAULT']
+    cfg = settings(root)
     return forms(cfg['git_url'], cfg['doc_host'].rstrip('/') + '/' + cfg['doc_baseurl'].strip('/'), cfg['version'])
 
 def written(root):

@@ -7,7 +7,7 @@
 What CHANGELOG.md says of the version goes into build/notes.md, for the page of the release."""
 import os, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
-import lock
+from settings import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT/'dist'
@@ -58,7 +58,7 @@ def try_it(wheel, folder):
     print(said.split('-'*9)[1])
 
 def main(tag=''):
-    version = lock.settings()['version']
+    version = settings()['version']
     if tag: check_tag(tag, version)
     text = notes((ROOT/'CHANGELOG.md').read_text(encoding='utf-8'), version)
     wheel = build()

@@ -1,19 +1,15 @@
 """Write requirements.txt: the exact version of each package that settings.ini's ranges lead to. Nothing is installed.
 
 What settings.ini names under `locked` stays at that version, though its range would lead to a newer one."""
-import configparser, json, subprocess, sys
+import json, subprocess, sys
 from pathlib import Path
+from settings import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = '''\
 # Exact versions, written by `make lock` from the ranges in settings.ini. Change those, not this.
 # torch is named without "+cpu", so that each machine takes the build of this version that it finds.
 '''
-
-def settings():
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(ROOT/'settings.ini', encoding='utf-8')
-    return cfg['DEFAULT']
 
 def resolve(reqs, oldest):
     """Versions that install on the `oldest` Python too.

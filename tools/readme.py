@@ -2,9 +2,10 @@
 
 A figure is taken if its cell has a label, as in `#| label: front`. That of FRONT stands at the top, under the badges.
 (nbdev's own way needs Quarto.)"""
-import base64, configparser, json, posixpath, re
+import base64, json, posixpath, re
 from html import escape
 from pathlib import Path
+from settings import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 INDEX = 'nbs/index.ipynb'
@@ -87,15 +88,11 @@ def sections(cells):
 def pictures(index):
     "{path from the root: bytes} of the pictures that README.md shows."
     taken = {f'{PICTURES}/{file_name(c)}': drawn(c)[0][1] for c in cells_of(index) if file_name(c)}
-    return taken | {f'{PICTURES}/{k}.svg': badge(k, v).encode() for k,v in facts(settings(index)).items()}
+    return taken | {f'{PICTURES}/{k}.svg': badge(k, v).encode() for k,v in facts(settings_of(index)).items()}
 
 # ---- badges
 
-def settings(index):
-    "Those of the project that the index belongs to."
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(Path(index).parent.parent/'settings.ini', encoding='utf-8')
-    return cfg['DEFAULT']
+def settings_of(index): return settings(Path(index).parent.parent)
 
 def facts(cfg):
     "What the badges say, for each name; these stand in the settings, so they are true."
@@ -128,7 +125,7 @@ def badges(cfg):
 # ---- README.md
 
 def readme(index):
-    found, cfg = sections(cells_of(index)), settings(index)
+    found, cfg = sections(cells_of(index)), settings_of(index)
     top, *rest = found.pop('')
     title, promise, *intro = top.split('\n\n')
     head = [title, promise, badges(cfg), *found.get(FRONT, []), *intro, *rest]

@@ -4,17 +4,13 @@
     python tools/website.py FOLDER     into another folder
 
 Needs no network. A warning of Sphinx, such as a link that leads nowhere, is an error."""
-import configparser, json, os, re, shutil, subprocess, sys
+import json, os, re, shutil, subprocess, sys
 from pathlib import Path
 import env
+from settings import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, WEBSITE = ROOT/'nbs', ROOT/'website'
-
-def settings():
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(ROOT/'settings.ini', encoding='utf-8')
-    return cfg['DEFAULT']
 
 def notebooks():
     "All notebooks that are pages, the index first."
@@ -100,7 +96,7 @@ def assemble(folder):
         (folder/page).write_text(text, encoding='utf-8')
         for name,data in adapt.attached(p).items(): (folder/page).with_name(name).write_bytes(data)
         promises[page.with_suffix('').as_posix()] = adapt.promise(p)
-    return {'promises': promises}
+    return {'promises': promises, 'settings': dict(cfg)}
 
 def offer_originals(out):
     "The button that downloads a page's notebook gives the notebook itself."

@@ -1,13 +1,11 @@
 "Settings of Sphinx. The addresses are those of settings.ini."
-import configparser, json, os, sys
+import json, os, sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-cfg = configparser.ConfigParser(delimiters=['='])
-cfg.read(HERE.parent/'settings.ini', encoding='utf-8')
-cfg = cfg['DEFAULT']
 said = json.loads(Path(os.environ['COURSE_SITE']).read_text(encoding='utf-8')) # written with the sources
+cfg = said['settings']
 
 project = html_title = cfg['title']
 author, release, version = cfg['author'], cfg['version'], cfg['version']

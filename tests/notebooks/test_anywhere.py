@@ -3,10 +3,11 @@ import ast, json, os, re, shutil, subprocess, sys
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
-import container, env, lock # tools/
+import container, env # tools/
+from settings import settings # tools/
 from tests.helpers import MODULES, ROOT, code, name, quiz, run_make, tree
 
-SETTINGS = lock.settings()
+SETTINGS = settings()
 def workflow(): return (ROOT/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8')
 
 def required(o): return next(r for r in map(Requirement, SETTINGS['requirements'].split()) if r.name == o)

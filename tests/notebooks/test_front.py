@@ -4,15 +4,11 @@ import pytest, yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 import distribution, env, test # tools/
+from settings import settings # tools/
 from tests.helpers import ROOT
 
 def read(path): return (ROOT/path).read_text(encoding='utf-8')
 def data(path): return yaml.safe_load(read(path))
-
-def settings():
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(ROOT/'settings.ini', encoding='utf-8')
-    return cfg['DEFAULT']
 
 # ------------------------------------------------------------------ workflows
 

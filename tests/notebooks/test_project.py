@@ -1,18 +1,14 @@
 "What holds for the project as a whole: the order of modules, the form of notebooks, README, lock, the two commands."
-import ast, base64, builtins, configparser, json, os, re, shutil, subprocess, sys, time, urllib.request
+import ast, base64, builtins, json, os, re, shutil, subprocess, sys, time, urllib.request
 from importlib import import_module
 from importlib.metadata import packages_distributions
 import nbformat, pytest
 from packaging.requirements import Requirement
 import readme # tools/
+from settings import settings # tools/
 from course_lib import study
 from tests.helpers import (CHAPTERS, LIB, MODULES, NBS, NOTEBOOKS, ORDER, ROOT, cells, code, free_port, imports,
                            module, name, ours, outputs, printed, prose, run_make)
-
-def settings():
-    cfg = configparser.ConfigParser(delimiters=['='])
-    cfg.read(ROOT/'settings.ini', encoding='utf-8')
-    return cfg['DEFAULT']
 
 def requirements(*keys): return [Requirement(o) for k in keys for o in settings()[k].split()]
 def everything_required(): return requirements(*(f'{o}requirements' for o in ('', 'lab_', 'app_', 'site_', 'dev_')))

@@ -2,9 +2,8 @@
 import re, runpy, xml.etree.ElementTree as ET
 import pytest, setuptools
 import readme # tools/
+from settings import settings # tools/
 from tests.helpers import NBS, ROOT, outputs, prose
-
-def settings(): return readme.settings(NBS/'index.ipynb')
 
 README = (ROOT/'README.md').read_text(encoding='utf-8')
 BENCH = (ROOT/'bench'/'README.md').read_text(encoding='utf-8')
@@ -42,7 +41,7 @@ def test_badges_say_what_is_set():
     assert 'Apache License' in (ROOT/'LICENSE').read_text(encoding='utf-8')
 
 def test_badges_are_whole_and_need_nothing_else():
-    for name,said in readme.facts(readme.settings(NBS/'index.ipynb')).items():
+    for name,said in readme.facts(settings()).items():
         svg = ET.fromstring(readme.badge(name, said))
         assert {name, said} <= {o.text for o in svg.iter()} and svg.get('aria-label') == f'{name}: {said}'
         assert not any(o.tag.endswith(('image', 'style', 'script')) for o in svg.iter())
